@@ -1,0 +1,128 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace MigrationCluster.Api;
+
+/// <summary>The operator's typed client of a coordinator's HTTP API (HTTP/2, prior knowledge, loopback for now).</summary>
+/// <remarks>Every method throws <see cref="ApiException"/> for an error reply or an unreachable node.</remarks>
+public sealed class ClusterClient : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public ClusterClient(Uri coordinator, HttpMessageHandler? handler = null)
+    {
+        _http = new HttpClient(handler ?? new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(3) })
+        {
+            BaseAddress = coordinator,
+            DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Timeout = TimeSpan.FromSeconds(100),
+        };
+        _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString());
+    }
+
+    public Task<Hello> HelloAsync(CancellationToken cancellationToken) =>
+        GetAsync<Hello>("v1/hello", cancellationToken);
+
+    public Task<IReadOnlyList<NodeView>> ListNodesAsync(CancellationToken cancellationToken) =>
+        GetAsync<IReadOnlyList<NodeView>>("v1/nodes", cancellationToken);
+
+    public Task<IReadOnlyList<GuestView>> ListGuestsAsync(CancellationToken cancellationToken) =>
+        GetAsync<IReadOnlyList<GuestView>>("v1/guests", cancellationToken);
+
+    public Task<GuestView> GetGuestAsync(string guest, CancellationToken cancellationToken) =>
+        GetAsync<GuestView>($"v1/guests/{Uri.EscapeDataString(guest)}", cancellationToken);
+
+    /// <summary>Starts a guest; answers when it runs.</summary>
+    /// <param name="requestJson">a <see cref="StartGuestRequest"/> as written by the operator, checked by the server.</param>
+    public Task<GuestView> StartGuestAsync(string requestJson, CancellationToken cancellationToken) =>
+        SendAsync<GuestView>(HttpMethod.Post, "v1/guests", requestJson, cancellationToken);
+
+    /// <summary>Stops a guest; answers when it is gone. Its data is lost: guests here have no disks.</summary>
+    public Task<GuestView> StopGuestAsync(string guest, CancellationToken cancellationToken) =>
+        SendAsync<GuestView>(HttpMethod.Post, $"v1/guests/{Uri.EscapeDataString(guest)}/stop", "{}", cancellationToken);
+
+    /// <summary>Asks a running guest to check itself; answers when it has.</summary>
+    public Task<SelfCheckView> CheckGuestAsync(string guest, CancellationToken cancellationToken) =>
+        SendAsync<SelfCheckView>(HttpMethod.Post, $"v1/guests/{Uri.EscapeDataString(guest)}/check", "{}", cancellationToken);
+
+    /// <summary>Plans and starts a migration; answers once it is planned, or refuses with all reasons.</summary>
+    public Task<MigrationView> MigrateAsync(MigrateRequest request, CancellationToken cancellationToken) =>
+        SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Options), cancellationToken);
+
+    public Task<IReadOnlyList<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
+        GetAsync<IReadOnlyList<MigrationView>>("v1/migrations", cancellationToken);
+
+    public Task<MigrationView> GetMigrationAsync(string id, CancellationToken cancellationToken) =>
+        GetAsync<MigrationView>($"v1/migrations/{Uri.EscapeDataString(id)}", cancellationToken);
+
+    /// <summary>Answers as soon as the migration's version exceeds <paramref name="afterVersion"/>, at latest after 10 s.</summary>
+    public Task<MigrationView> WatchMigrationAsync(string id, long afterVersion, CancellationToken cancellationToken) =>
+        GetAsync<MigrationView>($"v1/migrations/{Uri.EscapeDataString(id)}/watch?after={afterVersion}", cancellationToken);
+
+    /// <summary>Asks for cancellation; answers when it is recorded. <see cref="ErrorCodes.TooLate"/> once decided.</summary>
+    public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
+        SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/cancel", "{}", cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    private Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
+        SendAsync<T>(HttpMethod.Get, path, null, cancellationToken);
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, string? json, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, path)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        if (json is not null) request.Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json");
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, cancellationToken);
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException ||
+            (error is TaskCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            throw new ApiException(
+                new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}: {error.Message}",
+                    [new Reason(ErrorCodes.HostUnreachable, error.Message, "start mc-node there, or name another with --coordinator")]),
+                ApiException.Unreachable);
+        }
+        using (response)
+        {
+            if (response.IsSuccessStatusCode)
+                return (await response.Content.ReadFromJsonAsync<T>(Json.Options, cancellationToken))!;
+            throw new ApiException(await ReadErrorAsync(response, cancellationToken), (int)response.StatusCode);
+        }
+    }
+
+    private static async Task<ApiError> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await response.Content.ReadFromJsonAsync<ApiError>(Json.Options, cancellationToken) is { Code: not null } error)
+                return error;
+        }
+        catch (JsonException)
+        {
+            // Not one of ours: the status line has to do.
+        }
+        return new ApiError(ErrorCodes.Internal, $"the server answered {(int)response.StatusCode} {response.ReasonPhrase}", []);
+    }
+}
+
+/// <summary>How this API's JSON is written and read: camelCase, unknown fields and missing required ones refused.</summary>
+public static class Json
+{
+    public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
+        NumberHandling = JsonNumberHandling.Strict,
+    };
+}

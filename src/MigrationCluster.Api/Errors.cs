@@ -1,0 +1,38 @@
+namespace MigrationCluster.Api;
+
+/// <summary>Every failing reply's body. All reasons at once, each with what to do about it.</summary>
+/// <param name="Code">stable, see <see cref="ErrorCodes"/>.</param>
+/// <param name="Message">one sentence naming what and where.</param>
+public sealed record ApiError(string Code, string Message, IReadOnlyList<Reason> Reasons);
+
+/// <param name="Code">stable, e.g. destination.memory.</param>
+/// <param name="Remedy">what the operator can do about it.</param>
+public sealed record Reason(string Code, string Message, string Remedy);
+
+public static class ErrorCodes
+{
+    public const string BadRequest = "bad-request";
+    public const string BadSpec = "guest.bad-spec";
+    public const string GuestUnknown = "guest.unknown";
+    public const string GuestExists = "guest.exists";
+    public const string GuestMigrating = "guest.migrating";
+    public const string HostUnknown = "host.unknown";
+    public const string HostUnreachable = "host.unreachable";
+    public const string SameHost = "migration.same-host";
+    public const string Refused = "migration.refused";
+    public const string MigrationUnknown = "migration.unknown";
+    public const string MigrationEnded = "migration.ended";
+    public const string TooLate = "migration.too-late-to-cancel";
+    public const string NotCoordinator = "node.not-coordinator";
+    public const string WireVersion = "wire.version";
+    public const string Internal = "internal";
+}
+
+/// <summary>A reply that was an error, or no reply at all (<see cref="Unreachable"/>).</summary>
+public sealed class ApiException(ApiError error, int httpStatus) : Exception(error.Message)
+{
+    public const int Unreachable = 0;
+
+    public ApiError Error { get; } = error;
+    public int HttpStatus { get; } = httpStatus;
+}

@@ -1,0 +1,82 @@
+namespace MigrationCluster.Api;
+
+/// <param name="MaxDowntimeMs">the longest blackout the switchover rule may predict and still switch.</param>
+public sealed record MigrateRequest(string Guest, string To, int MaxDowntimeMs);
+
+/// <summary>A migration's end; <see cref="Running"/> until then.</summary>
+public static class Outcomes
+{
+    public const string Running = "running";
+    public const string Completed = "completed";
+    public const string Failed = "failed";
+    public const string Cancelled = "cancelled";
+    public const string InDoubt = "in-doubt";
+    public const string GuestLost = "guest-lost";
+}
+
+/// <param name="Version">grows with every change; what a watcher passes back.</param>
+/// <param name="Phase">Planning, Preparing, Negotiating, PreCopy, Quiescing, StopAndCopy, Verifying, Committing,
+/// Resuming, Completed, RollingBack, Failed, Cancelled, InDoubt.</param>
+/// <param name="Outcome">see <see cref="Outcomes"/>.</param>
+/// <param name="Reasons">why it failed, or what was left behind (residue) although the guest moved.</param>
+public sealed record MigrationView(
+    string Id,
+    long Version,
+    string Guest,
+    string Source,
+    string Destination,
+    string Phase,
+    string Outcome,
+    ulong Epoch,
+    int MaxDowntimeMs,
+    DateTimeOffset StartedAt,
+    DateTimeOffset? EndedAt,
+    IReadOnlyList<PhaseView> Phases,
+    ProgressView Progress,
+    IReadOnlyList<Reason> Reasons,
+    ReportView? Report);
+
+/// <param name="StartMs">since the migration's start.</param>
+public sealed record PhaseView(string Phase, double StartMs);
+
+/// <param name="Iteration">pass of pre-copy, from 1; 0 before the first.</param>
+/// <param name="RemainingBytes">of this pass.</param>
+public sealed record ProgressView(
+    int Iteration,
+    long RemainingBytes,
+    long TransferredBytes,
+    double BandwidthBytesPerSecond,
+    double DirtyBytesPerSecond,
+    IReadOnlyList<DeviceProgressView> Devices);
+
+/// <param name="State">the VFIO device state on the source.</param>
+/// <param name="RemainingBytes">as the device estimates; null when it cannot tell.</param>
+public sealed record DeviceProgressView(string Name, string State, long TransferredBytes, long? RemainingBytes);
+
+/// <param name="DowntimeMs">machine paused on the source to machine resumed on the destination.</param>
+/// <param name="Downtime">its components in order; they add up to <paramref name="DowntimeMs"/>.</param>
+/// <param name="Residue">what could not be released on the source; empty normally.</param>
+public sealed record ReportView(
+    double TotalMs,
+    double DowntimeMs,
+    IReadOnlyList<DowntimeComponentView> Downtime,
+    IReadOnlyList<IterationView> Iterations,
+    BytesView Bytes,
+    double ThroughputBytesPerSecond,
+    double PredictedDowntimeMs,
+    IReadOnlyList<DeviceReportView> Devices,
+    IReadOnlyList<string> Residue);
+
+/// <param name="Component">quiesce, stop, final-pages, device-state, verify, yield, commit, resume.</param>
+public sealed record DowntimeComponentView(string Component, double Ms);
+
+public sealed record IterationView(int Iteration, long Pages, long Bytes, double Ms, double DirtyBytesPerSecond);
+
+/// <param name="Pages">bytes of non-zero pages.</param>
+/// <param name="ZeroPages">bytes of guest RAM that needed no sending: holes and zero pages.</param>
+/// <param name="Protocol">headers and acknowledgements.</param>
+public sealed record BytesView(long Pages, long ZeroPages, long DeviceState, long Protocol);
+
+/// <param name="Identical">checksums of content (or of the whole stream, where the device has none) agree.</param>
+public sealed record DeviceReportView(
+    string Name, string Model, long StateBytes, string SourceChecksum, string DestinationChecksum, bool Identical);
