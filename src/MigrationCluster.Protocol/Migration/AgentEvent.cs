@@ -1,0 +1,205 @@
+using System.Text.Json.Serialization;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Migration;
+
+/// <summary>
+/// What happened on one host in one migration. The agent journals it under a number; the coordinator reads the
+/// feed by number, so a lost message or a restart loses nothing. The agent's own machines evolve on the same events.
+/// </summary>
+/// <param name="At">the host's wall clock.</param>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(SourceOpened), "source-opened")]
+[JsonDerivedType(typeof(SetupCollected), "setup-collected")]
+[JsonDerivedType(typeof(PreCopyStarted), "pre-copy-started")]
+[JsonDerivedType(typeof(DeviceStateReached), "device-state-reached")]
+[JsonDerivedType(typeof(TransferOpened), "transfer-opened")]
+[JsonDerivedType(typeof(IterationFinished), "iteration-finished")]
+[JsonDerivedType(typeof(ReadyToSwitch), "ready-to-switch")]
+[JsonDerivedType(typeof(SwitchOverStarted), "switch-over-started")]
+[JsonDerivedType(typeof(MachinePaused), "machine-paused")]
+[JsonDerivedType(typeof(GroupQuiet), "group-quiet")]
+[JsonDerivedType(typeof(DevicesStopped), "devices-stopped")]
+[JsonDerivedType(typeof(FinalStateSent), "final-state-sent")]
+[JsonDerivedType(typeof(YieldRequested), "yield-requested")]
+[JsonDerivedType(typeof(GuestYielded), "guest-yielded")]
+[JsonDerivedType(typeof(KeepRequested), "keep-requested")]
+[JsonDerivedType(typeof(KeepVoted), "keep-voted")]
+[JsonDerivedType(typeof(GuestKept), "guest-kept")]
+[JsonDerivedType(typeof(ReleaseRequested), "release-requested")]
+[JsonDerivedType(typeof(GuestReleased), "guest-released")]
+[JsonDerivedType(typeof(SourceFailed), "source-failed")]
+[JsonDerivedType(typeof(SourceGuestDied), "source-guest-died")]
+[JsonDerivedType(typeof(DestinationOpened), "destination-opened")]
+[JsonDerivedType(typeof(DestinationPrepared), "destination-prepared")]
+[JsonDerivedType(typeof(SetupCheckRequested), "setup-check-requested")]
+[JsonDerivedType(typeof(SetupConfirmed), "setup-confirmed")]
+[JsonDerivedType(typeof(SetupAccepted), "setup-accepted")]
+[JsonDerivedType(typeof(SetupRefused), "setup-refused")]
+[JsonDerivedType(typeof(StreamComplete), "stream-complete")]
+[JsonDerivedType(typeof(DestinationVerified), "destination-verified")]
+[JsonDerivedType(typeof(RunRequested), "run-requested")]
+[JsonDerivedType(typeof(PermitTaken), "permit-taken")]
+[JsonDerivedType(typeof(GuestResumed), "guest-resumed")]
+[JsonDerivedType(typeof(DestinationFailed), "destination-failed")]
+[JsonDerivedType(typeof(DiscardRequested), "discard-requested")]
+[JsonDerivedType(typeof(IncomingDiscarded), "incoming-discarded")]
+[JsonDerivedType(typeof(ProofRequested), "proof-requested")]
+[JsonDerivedType(typeof(ProvenNeverRan), "proven-never-ran")]
+[JsonDerivedType(typeof(MayHaveRun), "may-have-run")]
+public abstract record AgentEvent(MigrationId Migration, DateTimeOffset At)
+{
+    /// <summary>Whether the journal must be on disk before anybody hears of it. Only what decides ownership is.</summary>
+    [JsonIgnore]
+    public bool Durable => this is SourceOpened or DestinationOpened or DestinationVerified or GuestYielded
+        or PermitTaken or GuestKept or GuestReleased or IncomingDiscarded or ProvenNeverRan or MayHaveRun
+        or SourceGuestDied;
+}
+
+/// <summary>One device as the machines plan with it.</summary>
+/// <param name="Group">number of its P2P group; members of one group quiesce together.</param>
+/// <param name="State">where the real device stood when it was opened.</param>
+public sealed record PlannedDevice(DeviceName Name, MigrationCapabilities Capabilities, int Group, DeviceState State);
+
+// Source
+
+/// <summary>The source agent took the migration on: sessions bound at <paramref name="Fence"/>, devices probed.</summary>
+public sealed record SourceOpened(MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence)
+    : AgentEvent(Migration, At);
+
+public sealed record SetupCollected(
+    MigrationId Migration, DateTimeOffset At, IReadOnlyList<SetupRecord> Records, IReadOnlyList<PlannedDevice> Devices)
+    : AgentEvent(Migration, At);
+
+public sealed record PreCopyStarted(
+    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime)
+    : AgentEvent(Migration, At);
+
+/// <summary>Either side: a device stands in this state now.</summary>
+public sealed record DeviceStateReached(MigrationId Migration, DateTimeOffset At, DeviceName Device, DeviceState State)
+    : AgentEvent(Migration, At);
+
+/// <summary>Source: connections to the destination are up, dirty logs run.</summary>
+public sealed record TransferOpened(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <param name="Bytes">page and device bytes sent in this pass.</param>
+/// <param name="RemainingBytes">dirtied while the pass ran, pages and devices.</param>
+public sealed record IterationFinished(
+    MigrationId Migration, DateTimeOffset At, int Iteration, long Pages, long Bytes, TimeSpan Duration,
+    long RemainingBytes, double BandwidthBytesPerSecond, double DirtyBytesPerSecond)
+    : AgentEvent(Migration, At);
+
+/// <summary>The switchover rule holds: predicted downtime fits, every device's initial bytes are loaded.</summary>
+public sealed record ReadyToSwitch(MigrationId Migration, DateTimeOffset At, TimeSpan PredictedDowntime)
+    : AgentEvent(Migration, At);
+
+public sealed record SwitchOverStarted(MigrationId Migration, DateTimeOffset At, TimeSpan PauseDeadline)
+    : AgentEvent(Migration, At);
+
+public sealed record MachinePaused(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <summary>Every member of every group is P2P-quiet.</summary>
+public sealed record GroupQuiet(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record DevicesStopped(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <param name="Digest">of the manifest: page digests and device stream digests.</param>
+/// <param name="PagesSentAt">when the last final page was acknowledged.</param>
+public sealed record FinalStateSent(
+    MigrationId Migration, DateTimeOffset At, string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals)
+    : AgentEvent(Migration, At);
+
+/// <param name="DeviceBytes">state stream bytes by device name.</param>
+public sealed record TransferTotals(
+    long PageBytes, long ZeroBytes, long ProtocolBytes, IReadOnlyDictionary<string, long> DeviceBytes);
+
+public sealed record YieldRequested(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record GuestYielded(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <param name="Fence">raised epoch when the row was aborted.</param>
+public sealed record KeepRequested(MigrationId Migration, DateTimeOffset At, Fence Fence, string Reason)
+    : AgentEvent(Migration, At);
+
+public sealed record KeepVoted(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <summary>The guest runs on the source, every device Running.</summary>
+public sealed record GuestKept(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record ReleaseRequested(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <param name="Residue">what could not be removed; empty normally.</param>
+/// <param name="ContentDigests">checksum of each device's content when it was stopped, by device name.</param>
+public sealed record GuestReleased(
+    MigrationId Migration, DateTimeOffset At, IReadOnlyList<string> Residue,
+    IReadOnlyDictionary<string, string> ContentDigests)
+    : AgentEvent(Migration, At);
+
+/// <summary>Something operating failed on the source; the guest process lives.</summary>
+public sealed record SourceFailed(MigrationId Migration, DateTimeOffset At, string Code, string Reason)
+    : AgentEvent(Migration, At);
+
+/// <summary>The source guest process and its device servers are dead; its fence file was read under flock.</summary>
+/// <param name="DiedAsYielded">the file held no Kept: Yielded was written into it on the dead process's behalf.</param>
+public sealed record SourceGuestDied(MigrationId Migration, DateTimeOffset At, bool DiedAsYielded, string Reason)
+    : AgentEvent(Migration, At);
+
+// Destination
+
+public sealed record DestinationOpened(
+    MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence, string SpecJson)
+    : AgentEvent(Migration, At);
+
+public sealed record DestinationPrepared(
+    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, IReadOnlyList<PlannedDevice> Devices)
+    : AgentEvent(Migration, At);
+
+public sealed record SetupCheckRequested(MigrationId Migration, DateTimeOffset At, IReadOnlyList<SetupRecord> Records)
+    : AgentEvent(Migration, At);
+
+/// <summary>Every device accepted its record; they go to Resuming now.</summary>
+public sealed record SetupConfirmed(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <summary>Every device accepted and stands in Resuming.</summary>
+public sealed record SetupAccepted(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record SetupRefused(MigrationId Migration, DateTimeOffset At, IReadOnlyList<Refusal> Refusals)
+    : AgentEvent(Migration, At);
+
+/// <param name="Code">stable, e.g. device.parameter-mismatch.</param>
+public sealed record Refusal(string Code, string Message, string Remedy);
+
+/// <summary>All data arrived and the manifest agrees.</summary>
+/// <param name="Digest">the manifest's.</param>
+public sealed record StreamComplete(MigrationId Migration, DateTimeOffset At, string Digest)
+    : AgentEvent(Migration, At);
+
+/// <summary>Devices loaded, in Stop; Verified is in the fence file.</summary>
+/// <param name="ContentDigests">checksum of each device's content before it runs, by device name.</param>
+public sealed record DestinationVerified(
+    MigrationId Migration, DateTimeOffset At, string Digest, IReadOnlyDictionary<string, string> ContentDigests)
+    : AgentEvent(Migration, At);
+
+public sealed record RunRequested(MigrationId Migration, DateTimeOffset At, Fence Fence) : AgentEvent(Migration, At);
+
+public sealed record PermitTaken(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record GuestResumed(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record DestinationFailed(MigrationId Migration, DateTimeOffset At, string Code, string Reason)
+    : AgentEvent(Migration, At);
+
+public sealed record DiscardRequested(MigrationId Migration, DateTimeOffset At, Fence Fence)
+    : AgentEvent(Migration, At);
+
+public sealed record IncomingDiscarded(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record ProofRequested(MigrationId Migration, DateTimeOffset At, Fence Fence)
+    : AgentEvent(Migration, At);
+
+/// <summary>Process and device servers dead, fence file raised under flock, no permit in it.</summary>
+public sealed record ProvenNeverRan(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+public sealed record MayHaveRun(MigrationId Migration, DateTimeOffset At, string Reason) : AgentEvent(Migration, At);
