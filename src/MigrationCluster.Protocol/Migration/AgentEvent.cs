@@ -11,6 +11,7 @@ namespace MigrationCluster.Protocol.Migration;
 /// </summary>
 /// <param name="At">the host's wall clock.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(FenceRaised), "fence-raised")]
 [JsonDerivedType(typeof(SourceOpened), "source-opened")]
 [JsonDerivedType(typeof(SetupCollected), "setup-collected")]
 [JsonDerivedType(typeof(PreCopyStarted), "pre-copy-started")]
@@ -62,6 +63,9 @@ public abstract record AgentEvent(MigrationId Migration, DateTimeOffset At)
 /// <param name="Group">number of its P2P group; members of one group quiesce together.</param>
 /// <param name="State">where the real device stood when it was opened.</param>
 public sealed record PlannedDevice(DeviceName Name, MigrationCapabilities Capabilities, int Group, DeviceState State);
+
+/// <summary>Either side: a coordinator of a later term commands this attempt now; earlier ones are refused.</summary>
+public sealed record FenceRaised(MigrationId Migration, DateTimeOffset At, Fence Fence) : AgentEvent(Migration, At);
 
 // Source
 

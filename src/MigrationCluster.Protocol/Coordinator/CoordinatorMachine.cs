@@ -1,0 +1,304 @@
+using System.Collections.Immutable;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Machines;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+
+namespace MigrationCluster.Protocol.Coordinator;
+
+/// <summary>
+/// A migration from plan to end, as its coordinator drives it.
+///
+/// <code>
+/// Planning -> Preparing -> Negotiating -> PreCopy -> Quiescing -> StopAndCopy -> Verifying -> Committing
+///                |             |             |           |             |             |            |  row: committed
+///                +-------------+-------------+-----------+-------------+-------------+            v
+///                     failure, refusal, cancel, deadline: AbortChosen             |           Resuming -> Completed
+///                                         v                                       |               |
+///                                     RollingBack (row: aborted, epoch raised) &lt;--+- Kept won ----+ proof that the
+///                                         v                                                         destination never ran
+///                                  Failed | Cancelled            GuestLost: no complete copy is left
+/// </code>
+///
+/// Both votes come before the decision: Commit is asked of the row only after DestinationVerified and GuestYielded (or the proven
+/// death that stands for it). Before the row says aborted nobody is told to keep, before it says committed nobody is told
+/// to run. What an agent does not answer is asked again; silence decides nothing but, before the yield, an abort.
+/// </summary>
+public sealed class CoordinatorMachine
+    : IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>
+{
+    /// <summary>How long a paused, not yielded guest waits before it keeps itself.</summary>
+    public static readonly TimeSpan PauseDeadline = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan PreparingLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan NegotiatingLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>After which a source that has not released its copy is reported as residue (and asked on).</summary>
+    private static readonly TimeSpan ReleaseLimit = TimeSpan.FromSeconds(10);
+
+    public Decision<CoordinatorEvent> Decide(CoordinatorState state, CoordinatorCommand command) => command switch
+    {
+        CoordinatorCommand.Begin begin when state.Plan is null => Accept(
+            new CoordinatorEvent.Planned(begin.Plan, begin.At),
+            new CoordinatorEvent.PhaseEntered(MigrationPhase.Preparing, begin.At)),
+        CoordinatorCommand.Begin => Accept(),
+        CoordinatorCommand.Cancel cancel => DecideCancel(state, cancel.At),
+        CoordinatorCommand.Hear hear => DecideHeard(state, hear.Event, hear.At),
+        CoordinatorCommand.RowRead read => DecideRow(state, read.Row, read.At),
+        CoordinatorCommand.CommandRefused refused => DecideRefused(state, refused),
+        CoordinatorCommand.TakeOver take when state.Plan is not null && !state.Ended && take.Term > state.Fence.Term =>
+            Accept(new CoordinatorEvent.TookOver(take.Term, take.At)),
+        CoordinatorCommand.DeadlinePassed { Phase: MigrationPhase.Completed } passed
+            when state is { Phase: MigrationPhase.Completed, SourceDone: false, ReleaseOverdue: false } =>
+            Accept(new CoordinatorEvent.ReleaseOverdue(passed.At)),
+        CoordinatorCommand.DeadlinePassed passed when passed.Phase == state.Phase && MayAbort(state) => Abort(
+            passed.At, "migration.deadline", $"{passed.Phase} took longer than it may",
+            "look at the agents' logs of both hosts, then migrate again"),
+        _ => Accept(),
+    };
+
+    private static Decision<CoordinatorEvent> DecideCancel(CoordinatorState s, DateTimeOffset at)
+    {
+        if (s.Phase is MigrationPhase.RollingBack && s.CancelRequested) return Accept();
+        if (s.Ended) return Refuse("migration.ended", $"the migration has already ended: {s.Phase}");
+        if (!MayAbort(s) || s.Phase == MigrationPhase.Committing)
+            return Refuse("migration.too-late-to-cancel", $"the migration is {s.Phase} and can no longer be cancelled");
+        return Accept(
+            new CoordinatorEvent.CancelRequested(at),
+            new CoordinatorEvent.AbortChosen(
+                [new Refusal("migration.cancelled", "cancelled by the operator", "none needed")], false, at),
+            new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at));
+    }
+
+    private static Decision<CoordinatorEvent> DecideHeard(CoordinatorState s, AgentEvent heard, DateTimeOffset at)
+    {
+        if (s.Plan is null || s.Ended || heard.Migration != s.Plan.Migration) return Accept();
+        var observed = new CoordinatorEvent.Observed(heard, at);
+        return heard switch
+        {
+            DestinationPrepared when s.Phase == MigrationPhase.Preparing => Enter(observed, MigrationPhase.Negotiating),
+            SetupRefused refused when MayAbort(s) => Accept(
+                observed,
+                new CoordinatorEvent.AbortChosen(refused.Refusals, true, at),
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
+            SetupAccepted when s.Phase == MigrationPhase.Negotiating => Enter(observed, MigrationPhase.PreCopy),
+            ReadyToSwitch when s.Phase == MigrationPhase.PreCopy => Enter(observed, MigrationPhase.Quiescing),
+            GroupQuiet when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.StopAndCopy),
+            FinalStateSent when s.Phase == MigrationPhase.StopAndCopy => Verify(s with { Sent = (FinalStateSent)heard }, observed),
+            DestinationVerified verified => Verify(s with { Verified = verified }, observed),
+            GuestResumed when s.Phase == MigrationPhase.Resuming => Enter(observed, MigrationPhase.Completed),
+            GuestKept or IncomingDiscarded when s.Phase == MigrationPhase.RollingBack => RolledBack(s, observed),
+            // The guest kept itself (pause deadline), or a failure on either host: undecided, so abort.
+            SourceFailed failed when MayAbort(s) => AbortOn(observed, failed.Code, failed.Reason),
+            // Yielded but undecided, and the destination is broken: abort; the raised epoch lets the source resume.
+            DestinationFailed failed when MayAbort(s) || StillUndecided(s) => AbortOn(observed, failed.Code, failed.Reason),
+            SourceGuestDied died => SourceDied(s, died, observed),
+            ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or MachinePaused or DevicesStopped
+                or IterationFinished or DestinationFailed or SourceFailed => Accept(observed),
+            MayHaveRun => Enter(observed, MigrationPhase.GuestLost),
+            _ => Accept(),
+        };
+    }
+
+    /// <summary>Verifying ends when both sides have said the same digest.</summary>
+    private static Decision<CoordinatorEvent> Verify(CoordinatorState s, CoordinatorEvent.Observed observed)
+    {
+        bool early = s.Phase is not (MigrationPhase.StopAndCopy or MigrationPhase.Verifying);
+        if (early && s.Phase != MigrationPhase.Quiescing) return Accept();
+        if (s.Sent is null || s.Verified is null)
+            return s.Sent is not null && s.Phase == MigrationPhase.StopAndCopy
+                ? Enter(observed, MigrationPhase.Verifying)
+                : Accept(observed);
+        return s.Sent.Digest == s.Verified.Digest
+            ? Enter(observed, MigrationPhase.Committing)
+            : AbortOn(observed, "manifest.mismatch",
+                $"the source sent {s.Sent.Digest}, the destination holds {s.Verified.Digest}");
+    }
+
+    private static Decision<CoordinatorEvent> RolledBack(CoordinatorState s, CoordinatorEvent.Observed observed)
+    {
+        bool sourceDone = s.SourceDone || observed.Event is GuestKept;
+        bool destinationDone = s.DestinationDone || observed.Event is IncomingDiscarded;
+        if (!sourceDone || !destinationDone) return Accept(observed);
+        return Enter(observed, s switch
+        {
+            { SourceDied: true } => MigrationPhase.GuestLost,
+            { CancelRequested: true } => MigrationPhase.Cancelled,
+            _ => MigrationPhase.Failed,
+        });
+    }
+
+    /// <summary>After Verified and before the yield, only a fence file without Kept lets the death stand for the vote.</summary>
+    private static Decision<CoordinatorEvent> SourceDied(
+        CoordinatorState s, SourceGuestDied died, CoordinatorEvent.Observed observed)
+    {
+        bool destinationComplete = s.Verified is not null;
+        if (s.Decision == OwnershipDecision.Committed) return Accept(observed);
+        if (destinationComplete && s.Decision == OwnershipDecision.Undecided && (s.Yielded || died.DiedAsYielded)
+            && s.Phase is MigrationPhase.StopAndCopy or MigrationPhase.Verifying or MigrationPhase.Committing)
+        {
+            return s.Phase == MigrationPhase.Committing ? Accept(observed) : Enter(observed, MigrationPhase.Committing);
+        }
+        return s.Phase == MigrationPhase.RollingBack
+            ? RolledBack(s with { SourceDied = true, SourceDone = true }, observed)
+            : Enter(observed, MigrationPhase.RollingBack);
+    }
+
+    private static Decision<CoordinatorEvent> DecideRow(CoordinatorState s, GuestRow row, DateTimeOffset at)
+    {
+        if (s.Plan is null || row.Attempt != s.Plan.Migration || row.Decision == s.Decision) return Accept();
+        var read = new CoordinatorEvent.DecisionRead(row.Decision, row.Epoch, at);
+        return row.Decision switch
+        {
+            OwnershipDecision.Committed =>
+                Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.Resuming, at)),
+            OwnershipDecision.Aborted when s.Phase != MigrationPhase.RollingBack =>
+                Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
+            OwnershipDecision.Aborted => Accept(read),
+            _ => Accept(),
+        };
+    }
+
+    private static Decision<CoordinatorEvent> DecideRefused(CoordinatorState s, CoordinatorCommand.CommandRefused refused)
+    {
+        // A refused order before the decision ends the attempt; after it the agent is asked again until it complies.
+        if (!MayAbort(s)) return Accept();
+        return Abort(refused.At, refused.Code, refused.Reason, "see `migctl migration show`");
+    }
+
+    public CoordinatorState Evolve(CoordinatorState state, CoordinatorEvent @event) => @event switch
+    {
+        CoordinatorEvent.Planned e => state with { Plan = e.Plan, Fence = e.Plan.Fence },
+        CoordinatorEvent.PhaseEntered e => state with { Phase = e.Phase },
+        CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term } },
+        CoordinatorEvent.ReleaseOverdue => state with { ReleaseOverdue = true },
+        CoordinatorEvent.CancelRequested => state with { CancelRequested = true },
+        CoordinatorEvent.AbortChosen e => state with { Reasons = state.Reasons.AddRange(e.Reasons), Refused = e.Refused },
+        CoordinatorEvent.DecisionRead e => state with
+        {
+            Decision = e.Decision,
+            Fence = state.Fence with { Epoch = e.Epoch },
+        },
+        CoordinatorEvent.Observed e => Observe(state, e.Event),
+        _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a coordinator"),
+    };
+
+    private static CoordinatorState Observe(CoordinatorState s, AgentEvent heard) => heard switch
+    {
+        DestinationPrepared e => s with { Prepared = e },
+        SetupCollected e => s with { Setup = e },
+        FinalStateSent e => s with { Sent = e },
+        DestinationVerified e => s with { Verified = e },
+        GuestYielded => s with { Yielded = true },
+        SourceGuestDied e => s with
+        {
+            Yielded = s.Yielded || e.DiedAsYielded,
+            SourceDied = true,
+            SourceDone = s.Decision != OwnershipDecision.Committed,
+            Reasons = s.Reasons.Add(new Refusal("source.guest-died", e.Reason, "none: the process is gone")),
+        },
+        GuestKept => s with { SourceDone = true },
+        GuestReleased => s with { SourceDone = true },
+        IncomingDiscarded => s with { DestinationDone = true },
+        DestinationFailed e => s with { DestinationFailed = true, Reasons = Add(s, e.Code, e.Reason) },
+        SourceFailed e => s with { Reasons = Add(s, e.Code, e.Reason) },
+        ProvenNeverRan => s with { DestinationDone = true },
+        MayHaveRun e => s with { Reasons = Add(s, "destination.may-have-run", e.Reason) },
+        _ => s,
+    };
+
+    public IReadOnlyList<CoordinatorEffect> Pending(CoordinatorState state)
+    {
+        if (state.Plan is not { } plan || state.Ended) return [];
+        var (id, guest, fence) = (plan.Migration, plan.Guest, state.Fence);
+        return state.Phase switch
+        {
+            MigrationPhase.Preparing =>
+            [
+                Send(new PrepareDestination(id, guest, fence, plan.SpecJson)),
+                new CoordinatorEffect.Alarm(state.Phase, PreparingLimit),
+            ],
+            MigrationPhase.Negotiating =>
+            [
+                state.Setup is null
+                    ? Send(new CollectSetup(id, guest, fence))
+                    : Send(new CheckSetup(id, guest, fence, state.Setup.Records)),
+                new CoordinatorEffect.Alarm(state.Phase, NegotiatingLimit),
+            ],
+            MigrationPhase.PreCopy => [Send(new StartPreCopy(
+                id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime))],
+            MigrationPhase.Quiescing or MigrationPhase.StopAndCopy or MigrationPhase.Verifying =>
+            [
+                Send(new SwitchOver(id, guest, fence, PauseDeadline)),
+                new CoordinatorEffect.Alarm(state.Phase, PauseDeadline),
+            ],
+            MigrationPhase.Committing =>
+            [
+                state.Yielded
+                    ? new CoordinatorEffect.Decide(OwnershipDecision.Committed, false)
+                    : Send(new YieldGuest(id, guest, fence)),
+            ],
+            MigrationPhase.Resuming => ResumingEffects(state, plan),
+            MigrationPhase.Completed when state.ReleaseOverdue => [Send(new ReleaseGuest(id, guest, fence))],
+            MigrationPhase.Completed =>
+            [
+                Send(new ReleaseGuest(id, guest, fence)),
+                new CoordinatorEffect.Alarm(state.Phase, ReleaseLimit),
+            ],
+            MigrationPhase.RollingBack => RollingBackEffects(state, plan),
+            _ => [],
+        };
+    }
+
+    private static IReadOnlyList<CoordinatorEffect> ResumingEffects(CoordinatorState s, MigrationPlan plan)
+    {
+        if (s.DestinationDone) return [new CoordinatorEffect.Decide(OwnershipDecision.Aborted, true)];
+        var raised = s.Fence with { Epoch = s.Fence.Epoch.Next };
+        return s.DestinationFailed
+            ? [Send(new ProveNeverRan(plan.Migration, plan.Guest, raised))]
+            : [Send(new RunGuest(plan.Migration, plan.Guest, s.Fence))];
+    }
+
+    private static List<CoordinatorEffect> RollingBackEffects(CoordinatorState s, MigrationPlan plan)
+    {
+        if (s.Decision == OwnershipDecision.Undecided)
+            return [new CoordinatorEffect.Decide(OwnershipDecision.Aborted, false)];
+        var effects = new List<CoordinatorEffect>();
+        if (!s.SourceDone) effects.Add(Send(new KeepGuest(plan.Migration, plan.Guest, s.Fence)));
+        if (!s.DestinationDone) effects.Add(Send(new DiscardIncoming(plan.Migration, plan.Guest, s.Fence)));
+        return effects;
+    }
+
+    /// <summary>An abort may be chosen while the row is undecided and the source has not yielded.</summary>
+    private static bool MayAbort(CoordinatorState s) =>
+        s.Plan is not null && !s.Yielded && s.Phase is > MigrationPhase.Planning and <= MigrationPhase.Committing;
+
+    private static bool StillUndecided(CoordinatorState s) =>
+        s is { Phase: MigrationPhase.Committing, Decision: OwnershipDecision.Undecided, SourceDied: false };
+
+    private static Accepted<CoordinatorEvent> Enter(CoordinatorEvent.Observed observed, MigrationPhase phase) =>
+        Accept(observed, new CoordinatorEvent.PhaseEntered(phase, observed.At));
+
+    /// <summary>The failure event itself adds its reason to the state; the abort only changes the phase.</summary>
+    private static Accepted<CoordinatorEvent> AbortOn(CoordinatorEvent.Observed observed, string code, string reason) =>
+        Accept(
+            observed,
+            new CoordinatorEvent.AbortChosen(
+                observed.Event is SourceFailed or DestinationFailed ? [] : [new Refusal(code, reason, "migrate again")],
+                false, observed.At),
+            new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, observed.At));
+
+    private static Accepted<CoordinatorEvent> Abort(DateTimeOffset at, string code, string reason, string remedy) =>
+        Accept(
+            new CoordinatorEvent.AbortChosen([new Refusal(code, reason, remedy)], false, at),
+            new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at));
+
+    private static ImmutableList<Refusal> Add(CoordinatorState s, string code, string reason) =>
+        s.Reasons.Add(new Refusal(code, reason, "see the host's log; migrate again when it is mended"));
+
+    private static CoordinatorEffect.Send Send(AgentCommand command) => new(command);
+
+    private static Accepted<CoordinatorEvent> Accept(params CoordinatorEvent[] events) => new(events);
+
+    private static Refused<CoordinatorEvent> Refuse(string code, string reason) => new(code, reason);
+}

@@ -1,0 +1,73 @@
+using System.Collections.Immutable;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+
+namespace MigrationCluster.Protocol.Coordinator;
+
+/// <summary>The phases of a migration, as operators see them.</summary>
+public enum MigrationPhase
+{
+    Planning = 0,
+    Preparing,
+    Negotiating,
+    PreCopy,
+    Quiescing,
+    StopAndCopy,
+    Verifying,
+    Committing,
+    Resuming,
+    Completed,
+    RollingBack,
+    Failed,
+    Cancelled,
+    InDoubt,
+    GuestLost,
+}
+
+/// <summary>What is being migrated, fixed when the migration is planned.</summary>
+/// <param name="Fence">the attempt's epoch as the row was opened with, and the coordinator's term.</param>
+/// <param name="SpecJson">the guest spec as the operator wrote it.</param>
+public sealed record MigrationPlan(
+    MigrationId Migration,
+    GuestName Guest,
+    HostName Source,
+    HostName Destination,
+    Fence Fence,
+    string SpecJson,
+    TimeSpan MaxDowntime);
+
+/// <summary>One migration as its coordinator sees it; derived from its events alone.</summary>
+/// <param name="Plan">null before <see cref="CoordinatorEvent.Planned"/>.</param>
+/// <param name="Fence">what commands carry now: the plan's, or a raised epoch once the row is aborted.</param>
+/// <param name="SourceDone">the source has kept or released the guest.</param>
+/// <param name="DestinationDone">the incoming guest is discarded.</param>
+/// <param name="ReleaseOverdue">the guest runs on the destination, but the source has not released its copy in time.</param>
+/// <param name="Refused">the failure is a refusal: nothing was wrong but the match.</param>
+public sealed record CoordinatorState(
+    MigrationPhase Phase,
+    MigrationPlan? Plan,
+    Fence Fence,
+    OwnershipDecision Decision,
+    bool CancelRequested,
+    bool Refused,
+    SetupCollected? Setup,
+    DestinationPrepared? Prepared,
+    FinalStateSent? Sent,
+    DestinationVerified? Verified,
+    bool Yielded,
+    bool DestinationFailed,
+    bool SourceDied,
+    bool SourceDone,
+    bool DestinationDone,
+    bool ReleaseOverdue,
+    ImmutableList<Refusal> Reasons)
+{
+    public static readonly CoordinatorState New = new(
+        MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
+        null, null, null, null, false, false, false, false, false, false, []);
+
+    /// <summary>Nothing is left to do for this migration.</summary>
+    public bool Ended => Phase is MigrationPhase.Failed or MigrationPhase.Cancelled or MigrationPhase.GuestLost
+        || (Phase == MigrationPhase.Completed && SourceDone);
+}

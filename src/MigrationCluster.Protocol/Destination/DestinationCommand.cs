@@ -1,0 +1,36 @@
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Destination;
+
+/// <summary>What the destination machine is told: the coordinator's orders, and how its own effects ended.</summary>
+/// <param name="At">the host's wall clock.</param>
+public abstract record DestinationCommand(DateTimeOffset At)
+{
+    public sealed record Order(AgentCommand Command, DateTimeOffset At) : DestinationCommand(At);
+
+    public sealed record IncomingLaunched(
+        string DataEndpoint, string Token, IReadOnlyList<PlannedDevice> Devices, DateTimeOffset At)
+        : DestinationCommand(At);
+
+    /// <param name="Refusals">empty: every device accepted.</param>
+    public sealed record SetupAnswered(IReadOnlyList<Refusal> Refusals, DateTimeOffset At) : DestinationCommand(At);
+
+    public sealed record DeviceArrived(DeviceName Device, DeviceState State, DateTimeOffset At)
+        : DestinationCommand(At);
+
+    public sealed record StreamReceived(string Digest, DateTimeOffset At) : DestinationCommand(At);
+
+    public sealed record VerifiedVoted(IReadOnlyDictionary<string, string> ContentDigests, DateTimeOffset At)
+        : DestinationCommand(At);
+
+    public sealed record PermitVoted(DateTimeOffset At) : DestinationCommand(At);
+
+    public sealed record DiscardEnded(DateTimeOffset At) : DestinationCommand(At);
+
+    /// <param name="NeverRan">proven; else <paramref name="Reason"/> says what stands against it.</param>
+    public sealed record ProofEnded(bool NeverRan, string Reason, DateTimeOffset At) : DestinationCommand(At);
+
+    public sealed record Failed(string Code, string Reason, DateTimeOffset At) : DestinationCommand(At);
+}

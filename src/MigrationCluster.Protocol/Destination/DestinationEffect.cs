@@ -1,0 +1,31 @@
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Destination;
+
+/// <summary>What the destination machine waits for. Idempotent; ends in a <see cref="DestinationCommand"/>.</summary>
+public abstract record DestinationEffect
+{
+    /// <summary>Launch the guest process as incoming, probe its devices, open the data plane for it.</summary>
+    public sealed record LaunchIncoming(Fence Fence) : DestinationEffect;
+
+    /// <summary>Put each source record to the real device.</summary>
+    public sealed record ConfirmSetup : DestinationEffect;
+
+    public sealed record MoveDevice(DeviceName Device, DeviceState Target) : DestinationEffect;
+
+    /// <summary>Take pages and device state until the manifest agrees.</summary>
+    public sealed record Receive : DestinationEffect;
+
+    /// <summary>Read every device's content digest in Stop, then vote Verified.</summary>
+    public sealed record VoteVerified(string Digest) : DestinationEffect;
+
+    public sealed record TakePermit(Fence Fence) : DestinationEffect;
+
+    /// <summary>End the incoming guest process and remove its files; its fence file stays, raised.</summary>
+    public sealed record Discard(Fence Fence) : DestinationEffect;
+
+    /// <summary>Make sure process and device servers are dead, raise the fence file under flock, look for a permit.</summary>
+    public sealed record ProveNeverRan(Fence Fence) : DestinationEffect;
+}

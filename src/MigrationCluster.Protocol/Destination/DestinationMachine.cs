@@ -1,0 +1,210 @@
+using System.Collections.Immutable;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Machines;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Destination;
+
+/// <summary>
+/// The destination host's side of one attempt.
+///
+/// <code>
+/// New -> Preparing -> Prepared -> Checking -> Arming -> Receiving -> Loading -> Verified
+///                                    |                                             |
+///            SetupRefused &lt;----------+                                   on RunGuest (row says committed)
+///                                                                                  v
+/// Discarding -> Discarded  (any phase before Permitting, on DiscardIncoming)  Permitting -> Resuming -> Resumed
+/// Proving -> Proven        (after committed, when the guest process died)
+/// </code>
+///
+/// Invariants it keeps: NeverHalfLoaded (devices leave Resuming only after StreamComplete, whose manifest covers each
+/// device's whole stream), CommittedBeforeRunning (no device leaves Stop before PermitTaken, which only RunGuest leads
+/// to), the mirror of QuiescedBeforeStopped (<see cref="RunningBarrier"/>, then the machine).
+/// </summary>
+public sealed class DestinationMachine
+    : IStateMachine<DestinationState, DestinationCommand, AgentEvent, DestinationEffect>
+{
+    private static readonly IReadOnlyList<DestinationEffect> Nothing = [];
+
+    public Decision<AgentEvent> Decide(DestinationState state, DestinationCommand command) =>
+        command is DestinationCommand.Order order
+            ? DecideFenced(state, order.Command, order.At)
+            : DecideResult(state, command);
+
+    /// <summary>Checks the fence, records a raised one, then looks at the order itself.</summary>
+    private static Decision<AgentEvent> DecideFenced(DestinationState s, AgentCommand command, DateTimeOffset at)
+    {
+        if (s.Phase != DestinationPhase.New && command.Migration != s.Migration)
+            return Refuse("migration.other", $"this session belongs to {s.Migration}, not {command.Migration}");
+        if (command.Fence < s.Fence)
+            return Refuse("fence.older", $"command at {command.Fence}, but {s.Guest} is already at {s.Fence}");
+        var decision = DecideOrder(s, command, at);
+        bool raised = s.Phase != DestinationPhase.New && command.Fence.Epoch == s.Fence.Epoch && command.Fence > s.Fence;
+        return raised && decision is Accepted<AgentEvent> accepted
+            ? Accept([new FenceRaised(s.Migration, at, command.Fence), .. accepted.Events])
+            : decision;
+    }
+
+    private static Decision<AgentEvent> DecideOrder(DestinationState s, AgentCommand command, DateTimeOffset at)
+    {
+        bool ended = s.Phase >= DestinationPhase.Discarding;
+        return command switch
+        {
+            PrepareDestination prepare when s.Phase == DestinationPhase.New =>
+                Accept(new DestinationOpened(prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson)),
+            PrepareDestination when !ended => Accept(),
+
+            CheckSetup check when s.Phase == DestinationPhase.Prepared =>
+                Accept(new SetupCheckRequested(s.Migration, at, check.Records)),
+            CheckSetup when !ended && s.Phase > DestinationPhase.Prepared => Accept(),
+
+            RunGuest run when s.Phase == DestinationPhase.Verified =>
+                Accept(new RunRequested(s.Migration, at, run.Fence)),
+            RunGuest when !ended && s.Phase > DestinationPhase.Verified => Accept(),
+
+            DiscardIncoming discard when s.Phase == DestinationPhase.New => Accept(
+                new DestinationOpened(discard.Migration, at, discard.Guest, discard.Fence, ""),
+                new DiscardRequested(discard.Migration, at, discard.Fence)),
+            DiscardIncoming when s.Phase is DestinationPhase.Permitting or DestinationPhase.Resuming
+                or DestinationPhase.Resumed =>
+                Refuse("guest.permitted", $"{s.Guest} was permitted to run here and is not discarded"),
+            DiscardIncoming when s.Phase is DestinationPhase.Discarding or DestinationPhase.Discarded => Accept(),
+            DiscardIncoming discard => Accept(new DiscardRequested(s.Migration, at, discard.Fence)),
+
+            ProveNeverRan when s.Phase is DestinationPhase.Proving or DestinationPhase.Proven => Accept(),
+            ProveNeverRan prove when s.Phase != DestinationPhase.New && !ended =>
+                Accept(new ProofRequested(s.Migration, at, prove.Fence)),
+
+            { Side: Side.Destination } => Refuse("command.out-of-order",
+                $"{command.GetType().Name} does not apply: {s.Guest} is {s.Phase} here" +
+                (s.Failure is null ? "" : $" ({s.Failure})")),
+            _ => Refuse("command.wrong-side", $"{command.GetType().Name} is not for a destination"),
+        };
+    }
+
+    private static Decision<AgentEvent> DecideResult(DestinationState s, DestinationCommand command)
+    {
+        switch (command)
+        {
+            case DestinationCommand.IncomingLaunched launched when s.Phase == DestinationPhase.Preparing:
+                return Accept(new DestinationPrepared(
+                    s.Migration, launched.At, launched.DataEndpoint, launched.Token, launched.Devices));
+
+            case DestinationCommand.SetupAnswered answered when s.Phase == DestinationPhase.Checking:
+                return answered.Refusals.Count == 0
+                    ? Accept(new SetupConfirmed(s.Migration, answered.At))
+                    : Accept(new SetupRefused(s.Migration, answered.At, answered.Refusals));
+
+            case DestinationCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
+                return DecideArrival(s, arrived);
+
+            case DestinationCommand.StreamReceived received when s.Phase == DestinationPhase.Receiving:
+                return Accept(new StreamComplete(s.Migration, received.At, received.Digest));
+
+            case DestinationCommand.VerifiedVoted voted when s.Phase == DestinationPhase.Loading:
+                return Accept(new DestinationVerified(s.Migration, voted.At, s.Digest!, voted.ContentDigests));
+
+            case DestinationCommand.PermitVoted voted when s.Phase == DestinationPhase.Permitting:
+                return Accept(new PermitTaken(s.Migration, voted.At));
+
+            case DestinationCommand.DiscardEnded ended when s.Phase == DestinationPhase.Discarding:
+                return Accept(new IncomingDiscarded(s.Migration, ended.At));
+
+            case DestinationCommand.ProofEnded ended when s.Phase == DestinationPhase.Proving:
+                return ended.NeverRan
+                    ? Accept(new ProvenNeverRan(s.Migration, ended.At))
+                    : Accept(new MayHaveRun(s.Migration, ended.At, ended.Reason));
+
+            case DestinationCommand.Failed failed
+                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Resumed:
+                return Accept(new DestinationFailed(s.Migration, failed.At, failed.Code, failed.Reason));
+
+            default:
+                return Accept();
+        }
+    }
+
+    private static Decision<AgentEvent> DecideArrival(DestinationState s, DestinationCommand.DeviceArrived arrived)
+    {
+        if (s.Devices[arrived.Device.Value].State == arrived.State) return Accept();
+        var reached = new DeviceStateReached(s.Migration, arrived.At, arrived.Device, arrived.State);
+        var after = s.With(arrived.Device, arrived.State);
+        return s.Phase switch
+        {
+            DestinationPhase.Arming when after.Devices.Values.All(device => device.State == DeviceState.Resuming) =>
+                Accept(reached, new SetupAccepted(s.Migration, arrived.At)),
+            DestinationPhase.Resuming when after.Devices.Values.All(device => device.State == DeviceState.Running) =>
+                Accept(reached, new GuestResumed(s.Migration, arrived.At)),
+            _ => Accept(reached),
+        };
+    }
+
+    public DestinationState Evolve(DestinationState state, AgentEvent @event) => @event switch
+    {
+        FenceRaised e => state with { Fence = e.Fence },
+        DestinationOpened e => state with
+        {
+            Phase = DestinationPhase.Preparing,
+            Migration = e.Migration,
+            Guest = e.Guest,
+            Fence = e.Fence,
+            SpecJson = e.SpecJson,
+        },
+        DestinationPrepared e => state with
+        {
+            Phase = DestinationPhase.Prepared,
+            Devices = e.Devices.ToImmutableSortedDictionary(device => device.Name.Value, device => device),
+        },
+        SetupCheckRequested e => state with { Phase = DestinationPhase.Checking, Records = e.Records },
+        SetupConfirmed => state with { Phase = DestinationPhase.Arming },
+        SetupAccepted => state with { Phase = DestinationPhase.Receiving },
+        SetupRefused => state with { Failure = "setup refused" },
+        DeviceStateReached e => state.With(e.Device, e.State),
+        StreamComplete e => state with { Phase = DestinationPhase.Loading, Digest = e.Digest },
+        DestinationVerified => state with { Phase = DestinationPhase.Verified },
+        RunRequested e => state with { Phase = DestinationPhase.Permitting, Fence = e.Fence },
+        PermitTaken => state with { Phase = DestinationPhase.Resuming },
+        GuestResumed => state with { Phase = DestinationPhase.Resumed },
+        DestinationFailed e => state with { Failure = e.Reason },
+        DiscardRequested e => state with { Phase = DestinationPhase.Discarding, Fence = e.Fence },
+        IncomingDiscarded => state with { Phase = DestinationPhase.Discarded },
+        ProofRequested e => state with { Phase = DestinationPhase.Proving, Fence = e.Fence },
+        ProvenNeverRan => state with { Phase = DestinationPhase.Proven },
+        MayHaveRun => state with { Phase = DestinationPhase.Proven },
+        _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a destination"),
+    };
+
+    public IReadOnlyList<DestinationEffect> Pending(DestinationState state) => state.Phase switch
+    {
+        DestinationPhase.Discarding => [new DestinationEffect.Discard(state.Fence)],
+        DestinationPhase.Proving => [new DestinationEffect.ProveNeverRan(state.Fence)],
+        _ when state.Failure is not null => Nothing,
+        DestinationPhase.Preparing => [new DestinationEffect.LaunchIncoming(state.Fence)],
+        DestinationPhase.Checking => [new DestinationEffect.ConfirmSetup()],
+        DestinationPhase.Arming => Move(state.Devices.Values, DeviceState.Resuming),
+        DestinationPhase.Receiving => [new DestinationEffect.Receive()],
+        DestinationPhase.Loading when state.Devices.Values.All(device => device.State == DeviceState.Stop) =>
+            [new DestinationEffect.VoteVerified(state.Digest!)],
+        DestinationPhase.Loading => Move(state.Devices.Values, DeviceState.Stop),
+        DestinationPhase.Permitting => [new DestinationEffect.TakePermit(state.Fence)],
+        DestinationPhase.Resuming => ResumingEffects(state),
+        _ => Nothing,
+    };
+
+    private static IReadOnlyList<DestinationEffect> ResumingEffects(DestinationState state)
+    {
+        var moves = RunningBarrier.Next([.. state.Members]).ToList();
+        return moves.Count > 0
+            ? [.. moves.Select(move => new DestinationEffect.MoveDevice(move.Device.Name, move.Target))]
+            : Move([state.Machine], DeviceState.Running);
+    }
+
+    private static IReadOnlyList<DestinationEffect> Move(IEnumerable<PlannedDevice> devices, DeviceState target) =>
+        [.. devices.Where(device => device.State != target).Select(device =>
+            new DestinationEffect.MoveDevice(device.Name, RunningBarrier.Arc(device, target)))];
+
+    private static Accepted<AgentEvent> Accept(params AgentEvent[] events) => new(events);
+
+    private static Refused<AgentEvent> Refuse(string code, string reason) => new(code, reason);
+}

@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Destination;
+
+public enum DestinationPhase
+{
+    New = 0,
+    Preparing,
+    Prepared,
+    Checking,
+    Arming,
+    Receiving,
+    Loading,
+    Verified,
+    Permitting,
+    Resuming,
+    Resumed,
+    Discarding,
+    Discarded,
+    Proving,
+    Proven,
+}
+
+/// <summary>One attempt as the destination host sees it; derived from its events alone.</summary>
+/// <param name="Devices">every device of the guest, and the machine under <see cref="DeviceName.Machine"/>.</param>
+/// <param name="Digest">of the manifest, once everything has arrived.</param>
+/// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
+public sealed record DestinationState(
+    DestinationPhase Phase,
+    MigrationId Migration,
+    GuestName Guest,
+    Fence Fence,
+    string SpecJson,
+    ImmutableSortedDictionary<string, PlannedDevice> Devices,
+    IReadOnlyList<SetupRecord> Records,
+    string? Digest,
+    string? Failure)
+{
+    public static readonly DestinationState New = new(
+        DestinationPhase.New, default, default, default, "",
+        ImmutableSortedDictionary<string, PlannedDevice>.Empty, [], null, null);
+
+    public PlannedDevice Machine => Devices[DeviceName.Machine.Value];
+
+    public IEnumerable<PlannedDevice> Members => Devices.Values.Where(device => device.Name != DeviceName.Machine);
+
+    public DestinationState With(DeviceName device, DeviceState state) => this with
+    {
+        Devices = Devices.SetItem(device.Value, Devices[device.Value] with { State = state }),
+    };
+}

@@ -1,0 +1,46 @@
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Source;
+
+/// <summary>What the source machine is told: the coordinator's orders, and how its own effects ended.</summary>
+/// <param name="At">the host's wall clock.</param>
+public abstract record SourceCommand(DateTimeOffset At)
+{
+    public sealed record Order(AgentCommand Command, DateTimeOffset At) : SourceCommand(At);
+
+    public sealed record SetupRead(
+        IReadOnlyList<SetupRecord> Records, IReadOnlyList<PlannedDevice> Devices, DateTimeOffset At)
+        : SourceCommand(At);
+
+    public sealed record TransferConnected(DateTimeOffset At) : SourceCommand(At);
+
+    /// <param name="InitialBytesLoaded">the destination acknowledged every PRE_COPY device's initial bytes.</param>
+    public sealed record IterationEnded(
+        int Iteration, long Pages, long Bytes, TimeSpan Duration, long RemainingBytes,
+        double BandwidthBytesPerSecond, double DirtyBytesPerSecond, bool InitialBytesLoaded, DateTimeOffset At)
+        : SourceCommand(At);
+
+    public sealed record DeviceArrived(DeviceName Device, DeviceState State, DateTimeOffset At) : SourceCommand(At);
+
+    public sealed record FinalSent(
+        string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At) : SourceCommand(At);
+
+    public sealed record VoteCast(Vote Vote, DateTimeOffset At) : SourceCommand(At);
+
+    /// <summary>The guest process refused a vote because it had cast the opposite one.</summary>
+    public sealed record VoteExcluded(Vote Vote, string Reason, DateTimeOffset At) : SourceCommand(At);
+
+    public sealed record ReleaseEnded(
+        IReadOnlyList<string> Residue, IReadOnlyDictionary<string, string> ContentDigests, DateTimeOffset At)
+        : SourceCommand(At);
+
+    /// <param name="Device">the device at fault, if one is.</param>
+    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At)
+        : SourceCommand(At);
+
+    public sealed record GuestDied(bool DiedAsYielded, string Reason, DateTimeOffset At) : SourceCommand(At);
+}

@@ -1,0 +1,316 @@
+using System.Collections.Immutable;
+using MigrationCluster.Protocol.Convergence;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Machines;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Protocol.Source;
+
+/// <summary>
+/// The source host's side of one attempt.
+///
+/// <code>
+/// New -> CollectingSetup -> Negotiated -> PreCopy -> Ready -> Pausing -> Quiescing -> Stopping -> Copying -> Sent
+///                                                                                                            |
+///                        KeepVoting -> Keeping -> Kept  <--(any phase above, on KeepGuest)                   v
+///                             ^                                                                           Yielding
+///                             |  only under a raised epoch                                                    |
+///                             +------------------------------------ Yielded &lt;--------------------------------+
+///                                                                      |
+///                                                                      v  on ReleaseGuest
+///                                                                   Releasing -> Released
+/// </code>
+///
+/// Invariants it keeps: NegotiatedBeforeMoved (no device moves before StartPreCopy, which follows SetupAccepted),
+/// QuiescedBeforeStopped (Quiescing ends only when every P2P-capable device is quiet), NoDirtyPageLost (the last bitmaps
+/// are read by SendFinal, after DevicesStopped), AtMostOneOwner (a Yielded source keeps the guest only under a higher epoch).
+/// A failure stops work until the coordinator decides; a paused guest meanwhile is guarded by its own pause deadline.
+/// </summary>
+public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>
+{
+    private static readonly IReadOnlyList<SourceEffect> Nothing = [];
+
+    public Decision<AgentEvent> Decide(SourceState state, SourceCommand command) => command switch
+    {
+        SourceCommand.Order order => DecideFenced(state, order.Command, order.At),
+        SourceCommand.GuestDied died => state.Phase is SourcePhase.Released or SourcePhase.Died or SourcePhase.Releasing
+            ? Accept()
+            : Accept(new SourceGuestDied(state.Migration, died.At, died.DiedAsYielded, died.Reason)),
+        _ => DecideResult(state, command),
+    };
+
+    /// <summary>Checks the fence, records a raised one, then looks at the order itself.</summary>
+    private static Decision<AgentEvent> DecideFenced(SourceState s, AgentCommand command, DateTimeOffset at)
+    {
+        if (s.Phase != SourcePhase.New && command.Migration != s.Migration)
+            return Refuse("migration.other", $"this session belongs to {s.Migration}, not {command.Migration}");
+        if (command.Fence < s.Fence)
+            return Refuse("fence.older", $"command at {command.Fence}, but {s.Guest} is already at {s.Fence}");
+        var decision = DecideOrder(s, command, at);
+        bool raised = s.Phase != SourcePhase.New && command.Fence.Epoch == s.Fence.Epoch && command.Fence > s.Fence;
+        return raised && decision is Accepted<AgentEvent> accepted
+            ? Accept([new FenceRaised(s.Migration, at, command.Fence), .. accepted.Events])
+            : decision;
+    }
+
+    private static Decision<AgentEvent> DecideOrder(SourceState s, AgentCommand command, DateTimeOffset at)
+    {
+        return command switch
+        {
+            CollectSetup when s.Phase == SourcePhase.New =>
+                Accept(new SourceOpened(command.Migration, at, command.Guest, command.Fence)),
+            CollectSetup => Accept(),
+
+            StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
+                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime)),
+            StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
+
+            SwitchOver over when s.Phase == SourcePhase.Ready && s.Failure is null =>
+                Accept(new SwitchOverStarted(s.Migration, at, over.PauseDeadline)),
+            SwitchOver => AlreadyPast(s, SourcePhase.Pausing),
+
+            YieldGuest when s.Phase == SourcePhase.Sent => Accept(new YieldRequested(s.Migration, at)),
+            YieldGuest when s.Phase is SourcePhase.KeepVoting or SourcePhase.Keeping or SourcePhase.Kept =>
+                Refuse("guest.kept", $"{s.Guest} was kept by the source"),
+            YieldGuest => AlreadyPast(s, SourcePhase.Yielding),
+
+            KeepGuest keep => DecideKeep(s, keep, at),
+
+            ReleaseGuest when s.Phase == SourcePhase.Yielded => Accept(new ReleaseRequested(s.Migration, at)),
+            ReleaseGuest when s.Phase is SourcePhase.Releasing or SourcePhase.Released => Accept(),
+            ReleaseGuest when s.Phase == SourcePhase.Died => Accept(new ReleaseRequested(s.Migration, at)),
+            ReleaseGuest => Refuse("guest.not-yielded", $"{s.Guest} is {s.Phase} here and has not been yielded"),
+
+            _ => Refuse("command.wrong-side", $"{command.GetType().Name} is not for a source"),
+        };
+    }
+
+    private static Decision<AgentEvent> DecideKeep(SourceState s, KeepGuest keep, DateTimeOffset at) => s.Phase switch
+    {
+        // Nothing was ever touched here: the guest runs as it did.
+        SourcePhase.New => Accept(
+            new SourceOpened(keep.Migration, at, keep.Guest, keep.Fence),
+            new GuestKept(keep.Migration, at)),
+        SourcePhase.KeepVoting or SourcePhase.Keeping or SourcePhase.Kept or SourcePhase.Died => Accept(),
+        SourcePhase.Releasing or SourcePhase.Released =>
+            Refuse("guest.released", $"{s.Guest} was already released here"),
+        SourcePhase.Yielding or SourcePhase.Yielded when keep.Fence.Epoch <= s.Fence.Epoch =>
+            Refuse("guest.yielded", $"{s.Guest} was yielded at {s.Fence.Epoch}; only a raised epoch lets it resume"),
+        _ => Accept(new KeepRequested(s.Migration, at, keep.Fence, s.Failure ?? "the coordinator aborted")),
+    };
+
+    private static Decision<AgentEvent> DecideResult(SourceState s, SourceCommand command)
+    {
+        switch (command)
+        {
+            case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup:
+                return Accept(new SetupCollected(s.Migration, read.At, read.Records, read.Devices));
+
+            case SourceCommand.TransferConnected done when s.Phase == SourcePhase.PreCopy && !s.TransferOpen:
+                return Accept(new TransferOpened(s.Migration, done.At));
+
+            case SourceCommand.IterationEnded ended
+                when s.Phase == SourcePhase.PreCopy && ended.Iteration == s.Iteration + 1:
+                return DecideIteration(s, ended);
+
+            case SourceCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
+                return DecideArrival(s, arrived);
+
+            case SourceCommand.FinalSent sent when s.Phase == SourcePhase.Copying:
+                return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals));
+
+            case SourceCommand.VoteCast { Vote: Vote.Yielded } cast when s.Phase == SourcePhase.Yielding:
+                return Accept(new GuestYielded(s.Migration, cast.At));
+
+            case SourceCommand.VoteCast { Vote: Vote.Kept } cast when s.Phase == SourcePhase.KeepVoting:
+                return Kept(s, [new KeepVoted(s.Migration, cast.At)], cast.At);
+
+            // The guest process kept itself when its pause deadline passed: follow it back to Running.
+            case SourceCommand.VoteExcluded { Vote: Vote.Yielded } no when s.Phase == SourcePhase.Yielding:
+                return Accept(
+                    new SourceFailed(s.Migration, no.At, "guest.kept-itself", no.Reason),
+                    new KeepRequested(s.Migration, no.At, s.Fence, no.Reason));
+
+            case SourceCommand.ReleaseEnded ended when s.Phase == SourcePhase.Releasing:
+                return Accept(new GuestReleased(s.Migration, ended.At, ended.Residue, ended.ContentDigests));
+
+            case SourceCommand.Failed failed:
+                return DecideFailure(s, failed);
+
+            default:
+                return Accept();
+        }
+    }
+
+    private static Decision<AgentEvent> DecideIteration(SourceState s, SourceCommand.IterationEnded e)
+    {
+        var finished = new IterationFinished(s.Migration, e.At, e.Iteration, e.Pages, e.Bytes, e.Duration,
+            e.RemainingBytes, e.BandwidthBytesPerSecond, e.DirtyBytesPerSecond);
+        var pass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, e.InitialBytesLoaded);
+        return SwitchoverRule.Judge(pass, s.LastPass, s.MaxDowntime) switch
+        {
+            SwitchNow now => Accept(finished, new ReadyToSwitch(s.Migration, e.At, now.PredictedDowntime)),
+            GiveUp giveUp => Accept(finished,
+                new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", giveUp.Reason)),
+            _ => Accept(finished),
+        };
+    }
+
+    /// <summary>A device reached a state; where that ends a barrier, the barrier's event follows in the same breath.</summary>
+    private static Decision<AgentEvent> DecideArrival(SourceState s, SourceCommand.DeviceArrived arrived)
+    {
+        if (s.Devices[arrived.Device.Value].State == arrived.State) return Accept();
+        var reached = new DeviceStateReached(s.Migration, arrived.At, arrived.Device, arrived.State);
+        var after = s.With(arrived.Device, arrived.State);
+        return s.Phase switch
+        {
+            SourcePhase.Pausing when after.Machine.State == DeviceState.Stop =>
+                Quiet(after, [reached, new MachinePaused(s.Migration, arrived.At)], arrived.At),
+            SourcePhase.Quiescing => Quiet(after, [reached], arrived.At),
+            SourcePhase.Stopping when after.Devices.Values.All(device => device.State == DeviceState.StopCopy) =>
+                Accept(reached, new DevicesStopped(s.Migration, arrived.At)),
+            SourcePhase.Keeping => Kept(after, [reached], arrived.At),
+            _ => Accept(reached),
+        };
+    }
+
+    private static Accepted<AgentEvent> Quiet(SourceState after, List<AgentEvent> events, DateTimeOffset at)
+    {
+        if (after.Members.All(IsQuiet)) events.Add(new GroupQuiet(after.Migration, at));
+        return new Accepted<AgentEvent>(events);
+    }
+
+    private static Accepted<AgentEvent> Kept(SourceState after, List<AgentEvent> events, DateTimeOffset at)
+    {
+        bool devicesRun = after.Members.All(device => device.State is DeviceState.Running or DeviceState.Error);
+        bool runs = after.Devices.IsEmpty || (devicesRun && after.Machine.State == DeviceState.Running);
+        if (runs) events.Add(new GuestKept(after.Migration, at));
+        return new Accepted<AgentEvent>(events);
+    }
+
+    private static Decision<AgentEvent> DecideFailure(SourceState s, SourceCommand.Failed failed)
+    {
+        var events = new List<AgentEvent>();
+        // On the way back a broken device must not hold the others: it is left in Error, named, and the guest goes on.
+        if (s.Phase == SourcePhase.Keeping && failed.Device is { } device && device != DeviceName.Machine
+            && s.Devices.ContainsKey(device.Value))
+        {
+            events.Add(new SourceFailed(s.Migration, failed.At, failed.Code, failed.Reason));
+            events.Add(new DeviceStateReached(s.Migration, failed.At, device, DeviceState.Error));
+            return Kept(s.With(device, DeviceState.Error), events, failed.At);
+        }
+
+        bool working = s.Phase is > SourcePhase.New and < SourcePhase.Sent;
+        if (!working || s.Failure is not null) return Accept();
+        return Accept(new SourceFailed(s.Migration, failed.At, failed.Code, failed.Reason));
+    }
+
+    public SourceState Evolve(SourceState state, AgentEvent @event) => @event switch
+    {
+        FenceRaised e => state with { Fence = e.Fence },
+        SourceOpened e => state with
+        {
+            Phase = SourcePhase.CollectingSetup,
+            Migration = e.Migration,
+            Guest = e.Guest,
+            Fence = e.Fence,
+        },
+        SetupCollected e => state with
+        {
+            Phase = SourcePhase.Negotiated,
+            Devices = e.Devices.ToImmutableSortedDictionary(device => device.Name.Value, device => device),
+        },
+        PreCopyStarted e => state with
+        {
+            Phase = SourcePhase.PreCopy,
+            DataEndpoint = e.DataEndpoint,
+            Token = e.Token,
+            MaxDowntime = e.MaxDowntime,
+        },
+        TransferOpened => state with { TransferOpen = true },
+        DeviceStateReached e => state.With(e.Device, e.State),
+        IterationFinished e => state with
+        {
+            Iteration = e.Iteration,
+            LastPass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, true),
+        },
+        ReadyToSwitch => state with { Phase = SourcePhase.Ready },
+        SwitchOverStarted e => state with { Phase = SourcePhase.Pausing, PauseDeadline = e.PauseDeadline },
+        MachinePaused => state with { Phase = SourcePhase.Quiescing },
+        GroupQuiet => state with { Phase = SourcePhase.Stopping },
+        DevicesStopped => state with { Phase = SourcePhase.Copying },
+        FinalStateSent => state with { Phase = SourcePhase.Sent },
+        YieldRequested => state with { Phase = SourcePhase.Yielding },
+        GuestYielded => state with { Phase = SourcePhase.Yielded },
+        KeepRequested e => state with { Phase = SourcePhase.KeepVoting, Fence = e.Fence },
+        KeepVoted => state with { Phase = SourcePhase.Keeping },
+        GuestKept => state with { Phase = SourcePhase.Kept },
+        ReleaseRequested => state with { Phase = SourcePhase.Releasing },
+        GuestReleased => state with { Phase = SourcePhase.Released },
+        SourceFailed e => state with { Failure = e.Reason },
+        SourceGuestDied e => state with { Phase = SourcePhase.Died, Failure = e.Reason },
+        _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a source"),
+    };
+
+    public IReadOnlyList<SourceEffect> Pending(SourceState state) => state.Phase switch
+    {
+        SourcePhase.CollectingSetup when state.Failure is null => [new SourceEffect.ReadSetup(state.Fence)],
+        SourcePhase.PreCopy when state.Failure is null => PreCopyEffects(state),
+        SourcePhase.Pausing when state.Failure is null => [new SourceEffect.PauseMachine(state.PauseDeadline)],
+        SourcePhase.Quiescing when state.Failure is null => Move(
+            state.Members.Where(device => !IsQuiet(device)).Select(device => (device, QuietTarget(device)))),
+        SourcePhase.Stopping when state.Failure is null => Move(state.Devices.Values
+            .Where(device => device.State != DeviceState.StopCopy)
+            .Select(device => (device, DeviceState.StopCopy))),
+        SourcePhase.Copying when state.Failure is null => [new SourceEffect.SendFinal()],
+        SourcePhase.Yielding => [new SourceEffect.CastVote(Vote.Yielded, state.Fence)],
+        SourcePhase.KeepVoting => [new SourceEffect.CastVote(Vote.Kept, state.Fence)],
+        SourcePhase.Keeping => KeepingEffects(state),
+        SourcePhase.Releasing => [new SourceEffect.Release(state.Fence)],
+        _ => Nothing,
+    };
+
+    private static IReadOnlyList<SourceEffect> PreCopyEffects(SourceState state)
+    {
+        if (!state.TransferOpen)
+            return [new SourceEffect.ConnectTransfer(state.DataEndpoint!, state.Token!)];
+        var moves = Move(state.Members
+            .Where(device => device.Capabilities.HasFlag(MigrationCapabilities.PreCopy))
+            .Where(device => device.State != DeviceState.PreCopy)
+            .Select(device => (device, DeviceState.PreCopy)));
+        return moves.Count > 0 ? moves : [new SourceEffect.RunIteration(state.Iteration + 1)];
+    }
+
+    private static IReadOnlyList<SourceEffect> KeepingEffects(SourceState state)
+    {
+        var moves = RunningBarrier.Next([.. state.Members]).ToList();
+        if (moves.Count > 0)
+            return [.. moves.Select(move => new SourceEffect.MoveDevice(move.Device.Name, move.Target))];
+        return state.Devices.IsEmpty || state.Machine.State == DeviceState.Running
+            ? Nothing
+            : Move([(state.Machine, DeviceState.Running)]);
+    }
+
+    private static IReadOnlyList<SourceEffect> Move(IEnumerable<(PlannedDevice Device, DeviceState Target)> moves) =>
+        [.. moves.Select(move => new SourceEffect.MoveDevice(
+            move.Device.Name, RunningBarrier.Arc(move.Device, move.Target)))];
+
+    private static bool IsQuiet(PlannedDevice device) =>
+        !RunningBarrier.HasP2P(device) || device.State is not (DeviceState.Running or DeviceState.PreCopy);
+
+    private static DeviceState QuietTarget(PlannedDevice device) =>
+        device.State == DeviceState.PreCopy ? DeviceState.PreCopyP2P : DeviceState.RunningP2P;
+
+    private static Decision<AgentEvent> AlreadyPast(SourceState s, SourcePhase reached) =>
+        s.Phase >= reached && s.Phase < SourcePhase.KeepVoting
+            ? Accept()
+            : Refuse("command.out-of-order", s.Failure is { } failure
+                ? $"{s.Guest} has failed here: {failure}"
+                : $"{s.Guest} is {s.Phase} here, not before {reached}");
+
+    private static Accepted<AgentEvent> Accept(params AgentEvent[] events) => new(events);
+
+    private static Refused<AgentEvent> Refuse(string code, string reason) => new(code, reason);
+}
