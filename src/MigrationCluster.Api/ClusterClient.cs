@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace MigrationCluster.Api;
 
@@ -50,7 +49,7 @@ public sealed class ClusterClient : IDisposable
 
     /// <summary>Plans and starts a migration; answers once it is planned, or refuses with all reasons.</summary>
     public Task<MigrationView> MigrateAsync(MigrateRequest request, CancellationToken cancellationToken) =>
-        SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Options), cancellationToken);
+        SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
 
     public Task<IReadOnlyList<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
         GetAsync<IReadOnlyList<MigrationView>>("v1/migrations", cancellationToken);
@@ -94,17 +93,53 @@ public sealed class ClusterClient : IDisposable
         }
         using (response)
         {
-            if (response.IsSuccessStatusCode)
-                return (await response.Content.ReadFromJsonAsync<T>(Json.Options, cancellationToken))!;
-            throw new ApiException(await ReadErrorAsync(response, cancellationToken), (int)response.StatusCode);
+            RefuseForeignVersion(response);
+            if (!response.IsSuccessStatusCode)
+                throw new ApiException(await ReadErrorAsync(response, cancellationToken), (int)response.StatusCode);
+            return await ReadReplyAsync<T>(response, cancellationToken);
         }
+    }
+
+    private void RefuseForeignVersion(HttpResponseMessage response)
+    {
+        if (!response.Headers.TryGetValues(Wire.Header, out var values)) return;
+        if (!int.TryParse(values.First(), out int theirs) || Wire.Refusal(Wire.Version, theirs) is not { } refusal) return;
+        throw new ApiException(
+            new ApiError(ErrorCodes.WireVersion, $"{_http.BaseAddress} and this program do not understand each other",
+                [new Reason(ErrorCodes.WireVersion, refusal, "bring both sides to the same release")]),
+            (int)response.StatusCode);
+    }
+
+    private async Task<T> ReadReplyAsync<T>(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        string what;
+        try
+        {
+            if (await response.Content.ReadFromJsonAsync<T>(Json.Replies, cancellationToken) is { } reply) return reply;
+            what = "an empty reply";
+        }
+        catch (JsonException error)
+        {
+            what = error.Message;
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException)
+        {
+            throw new ApiException(
+                new ApiError(ErrorCodes.HostUnreachable, $"{_http.BaseAddress} broke off in the middle of its reply",
+                    [new Reason(ErrorCodes.HostUnreachable, error.Message, "ask again")]),
+                ApiException.Unreachable);
+        }
+        throw new ApiException(
+            new ApiError(ErrorCodes.Internal, $"the reply of {_http.BaseAddress} is not a {typeof(T).Name}",
+                [new Reason(ErrorCodes.Internal, what, "check that --coordinator names an mc-node")]),
+            (int)response.StatusCode);
     }
 
     private static async Task<ApiError> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         try
         {
-            if (await response.Content.ReadFromJsonAsync<ApiError>(Json.Options, cancellationToken) is { Code: not null } error)
+            if (await response.Content.ReadFromJsonAsync<ApiError>(Json.Replies, cancellationToken) is { Code: not null } error)
                 return error;
         }
         catch (JsonException)
@@ -113,16 +148,4 @@ public sealed class ClusterClient : IDisposable
         }
         return new ApiError(ErrorCodes.Internal, $"the server answered {(int)response.StatusCode} {response.ReasonPhrase}", []);
     }
-}
-
-/// <summary>How this API's JSON is written and read: camelCase, unknown fields and missing required ones refused.</summary>
-public static class Json
-{
-    public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
-    {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectRequiredConstructorParameters = true,
-        RespectNullableAnnotations = true,
-        NumberHandling = JsonNumberHandling.Strict,
-    };
 }

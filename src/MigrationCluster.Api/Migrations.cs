@@ -8,10 +8,26 @@ public static class Outcomes
 {
     public const string Running = "running";
     public const string Completed = "completed";
+
+    /// <summary>The hosts or devices do not fit; no source device left Running.</summary>
+    public const string Refused = "refused";
+
+    /// <summary>A limit was reached (no convergence, a deadline); the guest runs on the source.</summary>
+    public const string Aborted = "aborted";
+
+    /// <summary>Something broke before the decision; the guest runs on the source.</summary>
     public const string Failed = "failed";
     public const string Cancelled = "cancelled";
     public const string InDoubt = "in-doubt";
     public const string GuestLost = "guest-lost";
+
+    /// <summary>Which of <see cref="Refused"/>, <see cref="Aborted"/> and <see cref="Failed"/> a rolled-back migration is.</summary>
+    /// <param name="refused">it ended by a refusal at save_setup.</param>
+    public static string OfRollback(bool refused, IEnumerable<Reason> reasons) =>
+        refused ? Refused : reasons.Any() && reasons.All(IsPolicy) ? Aborted : Failed;
+
+    private static bool IsPolicy(Reason reason) =>
+        reason.Code is "pre-copy.no-convergence" or "migration.deadline" or "guest.kept-itself";
 }
 
 /// <param name="Version">grows with every change; what a watcher passes back.</param>
