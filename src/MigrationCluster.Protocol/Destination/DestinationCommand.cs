@@ -32,5 +32,12 @@ public abstract record DestinationCommand(DateTimeOffset At)
     /// <param name="NeverRan">proven; else <paramref name="Reason"/> says what stands against it.</param>
     public sealed record ProofEnded(bool NeverRan, string Reason, DateTimeOffset At) : DestinationCommand(At);
 
-    public sealed record Failed(string Code, string Reason, DateTimeOffset At) : DestinationCommand(At);
+    /// <summary>The daemon came back and found this session in its journal; its connections are gone.</summary>
+    public sealed record Restarted(DateTimeOffset At) : DestinationCommand(At);
+
+    /// <param name="Device">the device at fault, if one is.</param>
+    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At)
+        : DestinationCommand(At);
+
+    public sealed record GuestDied(string Reason, DateTimeOffset At) : DestinationCommand(At);
 }

@@ -26,6 +26,6 @@ public abstract record DestinationEffect
     /// <summary>End the incoming guest process and remove its files; its fence file stays, raised.</summary>
     public sealed record Discard(Fence Fence) : DestinationEffect;
 
-    /// <summary>Make sure process and device servers are dead, raise the fence file under flock, look for a permit.</summary>
+    /// <summary>Look for a permit first: a guest that took it is never touched. Else make sure process and device servers are dead, raise the fence file under flock, look for a permit.</summary>
     public sealed record ProveNeverRan(Fence Fence) : DestinationEffect;
 }

@@ -116,8 +116,23 @@ public sealed class DestinationMachine
                     ? Accept(new ProvenNeverRan(s.Migration, ended.At))
                     : Accept(new MayHaveRun(s.Migration, ended.At, ended.Reason));
 
-            case DestinationCommand.Failed failed
+            case DestinationCommand.Restarted restarted
+                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Verified:
+                return Accept(new DestinationFailed(s.Migration, restarted.At, "destination.daemon-restarted",
+                    "the destination daemon was restarted in the middle of the transfer"));
+
+            case DestinationCommand.GuestDied died
                 when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Resumed:
+                return Accept(new DestinationFailed(s.Migration, died.At, "destination.guest-died", died.Reason));
+
+            // The permit is taken: this host owns the guest, with or without that device. Nothing is given back.
+            case DestinationCommand.Failed { Device: { } device } failed when s.Phase == DestinationPhase.Resuming:
+                return device == DeviceName.Machine
+                    ? Accept()
+                    : DecideArrival(s, new DestinationCommand.DeviceArrived(device, DeviceState.Error, failed.At));
+
+            case DestinationCommand.Failed failed
+                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Resuming:
                 return Accept(new DestinationFailed(s.Migration, failed.At, failed.Code, failed.Reason));
 
             default:
@@ -134,7 +149,8 @@ public sealed class DestinationMachine
         {
             DestinationPhase.Arming when after.Devices.Values.All(device => device.State == DeviceState.Resuming) =>
                 Accept(reached, new SetupAccepted(s.Migration, arrived.At)),
-            DestinationPhase.Resuming when after.Devices.Values.All(device => device.State == DeviceState.Running) =>
+            DestinationPhase.Resuming when after.Members.All(device => device.State is DeviceState.Running or DeviceState.Error)
+                && after.Machine.State == DeviceState.Running =>
                 Accept(reached, new GuestResumed(s.Migration, arrived.At)),
             _ => Accept(reached),
         };

@@ -42,5 +42,8 @@ public abstract record SourceCommand(DateTimeOffset At)
     public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At)
         : SourceCommand(At);
 
+    /// <summary>The daemon came back and found this session in its journal; its connections are gone.</summary>
+    public sealed record Restarted(DateTimeOffset At) : SourceCommand(At);
+
     public sealed record GuestDied(bool DiedAsYielded, string Reason, DateTimeOffset At) : SourceCommand(At);
 }

@@ -105,6 +105,11 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
     {
         switch (command)
         {
+            case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup
+                && read.Devices.FirstOrDefault(device => device.State == DeviceState.Error) is { } broken:
+                return Accept(new SourceFailed(s.Migration, read.At, "device.error",
+                    $"{broken.Name} of {s.Guest} is in Error; only a reset brings it back"));
+
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup:
                 return Accept(new SetupCollected(s.Migration, read.At, read.Records, read.Devices));
 
@@ -135,6 +140,12 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
             case SourceCommand.ReleaseEnded ended when s.Phase == SourcePhase.Releasing:
                 return Accept(new GuestReleased(s.Migration, ended.At, ended.Residue, ended.ContentDigests));
+
+            // Dirty debt and streams are not carried over a daemon's death yet: the attempt ends, the guest goes on.
+            case SourceCommand.Restarted restarted:
+                return DecideFailure(s, new SourceCommand.Failed(
+                    null, "source.daemon-restarted", "the source daemon was restarted in the middle of the transfer",
+                    restarted.At));
 
             case SourceCommand.Failed failed:
                 return DecideFailure(s, failed);
