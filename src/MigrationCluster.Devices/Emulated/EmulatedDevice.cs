@@ -1,0 +1,481 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Devices.Emulated.State;
+using MigrationCluster.Devices.Native;
+using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Vfio;
+using MigrationCluster.Protocol.VfioUser;
+
+namespace MigrationCluster.Devices.Emulated;
+
+/// <summary>
+/// What all emulated models share: the walk through the device states, the table of allowed actions, regions made
+/// of 64-bit registers, the DMA space with its log, interrupts, and the state stream's session.
+/// </summary>
+/// <remarks>
+/// Two locks. <see cref="Sync"/> covers registers, state and every batch of the engine, so a state change falls
+/// between batches and a store is never parted from its dirty mark. <see cref="PeerGate"/> is held across a P2P write,
+/// which waits for another process, so that becoming P2P-quiet waits for the write under way without blocking
+/// registers. Order: PeerGate, then Sync.
+/// </remarks>
+public abstract class EmulatedDevice : IMigratableDevice
+{
+    private const int ModelFormatVersion = 1;
+
+    private readonly byte[] _config = new byte[DeviceRegisters.ConfigSpaceBytes];
+    private readonly ulong _barBytes;
+    private readonly int _vectors;
+    private SafeFileHandle?[] _interrupts = [];
+    private DeviceState _state = DeviceState.Running;
+    private StateStreamWriter? _save;
+    private StateStreamReader? _load;
+    private bool _loadFailed;
+    private bool _disposed;
+
+    protected EmulatedDevice(string model, int modelNumber, ulong barBytes, int vectors, MigrationCapabilities capabilities)
+    {
+        Model = model;
+        ModelNumber = modelNumber;
+        Capabilities = capabilities;
+        _barBytes = barBytes;
+        _vectors = vectors;
+        Shape = new DeviceShape(
+            CanReset: true,
+            [
+                new RegionShape(DeviceRegisters.Bar, barBytes, Readable: true, Writable: true, Mappable: false),
+                new RegionShape(DeviceRegisters.ConfigSpace, DeviceRegisters.ConfigSpaceBytes, true, true, false),
+            ],
+            [new InterruptShape(2, vectors)]);
+        ResetConfig();
+    }
+
+    public string Model { get; }
+
+    public DeviceShape Shape { get; }
+
+    protected int ModelNumber { get; }
+
+    protected MigrationCapabilities Capabilities { get; }
+
+    protected Lock Sync { get; } = new();
+
+    protected SemaphoreSlim PeerGate { get; } = new(1, 1);
+
+    internal DmaSpace Dma { get; } = new();
+
+    // What migrates of the registers common to all models.
+    protected ulong Scratch { get; set; }
+    protected ulong InterruptsRaised { get; set; }
+    protected ulong Errors { get; set; }
+    protected ulong Control { get; set; }
+
+    // What a model adds. All of it is called under Sync.
+    protected abstract ulong ReadModelRegister(ulong offset);
+
+    /// <exception cref="DeviceRefusedException">the write is not possible in this state.</exception>
+    protected abstract void WriteModelRegister(ulong offset, ulong value);
+
+    /// <summary>The model's registers and memory back to power-on values.</summary>
+    protected abstract void ResetModel();
+
+    protected abstract ulong Checksum();
+
+    protected virtual ulong Status => DeviceRegisters.StatusReady;
+
+    /// <summary>A save session begins: everything is to be sent.</summary>
+    protected abstract void BeginSave();
+
+    /// <summary>Adds the next section of the session to a drained writer.</summary>
+    /// <param name="final">the device is in StopCopy: after the last section the writer ends.</param>
+    /// <returns>false: nothing to send now.</returns>
+    protected abstract bool AddNextSection(StateStreamWriter writer, bool final);
+
+    protected abstract PreCopyBytes RemainingPreCopy();
+
+    /// <summary>A load begins; the model is at its power-on values.</summary>
+    protected abstract IStateSections BeginLoad();
+
+    /// <summary>State or control bits changed; engines may have work.</summary>
+    protected virtual void OnActivityChanged()
+    {
+    }
+
+    protected virtual void DisposeEngines()
+    {
+    }
+
+    protected bool Allows(DeviceAction action) => AllowedActions.Allows(BackEnd.VfioUser, _state, action);
+
+    /// <summary>Whether the device may write guest RAM now: its state allows it and the guest made it bus master.</summary>
+    protected bool MayDma(DeviceAction action) =>
+        Allows(action) && (_config[DeviceRegisters.PciCommand] & DeviceRegisters.PciBusMaster) != 0;
+
+    protected void RaiseInterrupt(int vector)
+    {
+        InterruptsRaised++;
+        if (vector < _interrupts.Length && _interrupts[vector] is { } eventFd) EventFd.Signal(eventFd);
+    }
+
+    protected void SaveCommon(Span<ulong> values)
+    {
+        values[0] = Scratch;
+        values[1] = InterruptsRaised;
+        values[2] = Errors;
+        values[3] = Control;
+    }
+
+    protected void LoadCommon(ReadOnlySpan<ulong> values)
+    {
+        Scratch = values[0];
+        InterruptsRaised = values[1];
+        Errors = values[2];
+        Control = values[3];
+    }
+
+    protected const int CommonCount = 4;
+
+    // IMigratableDevice
+
+    public ValueTask<MigrationCapabilities> ProbeMigrationAsync(CancellationToken cancellationToken) => new(Capabilities);
+
+    public ValueTask<DeviceState> GetStateAsync(CancellationToken cancellationToken)
+    {
+        lock (Sync) return new(_state);
+    }
+
+    public async ValueTask SetStateAsync(DeviceState target, CancellationToken cancellationToken)
+    {
+        await PeerGate.WaitAsync(cancellationToken);
+        try
+        {
+            lock (Sync)
+            {
+                if (DeviceArcs.Next(_state, target, Capabilities) is null)
+                    throw new DeviceRefusedException($"{Model} has no way from {_state} to {target}", Errno.EINVAL);
+                while (_state != target) TakeArc(DeviceArcs.Next(_state, target, Capabilities)!.Value);
+            }
+        }
+        finally
+        {
+            PeerGate.Release();
+        }
+        OnActivityChanged();
+    }
+
+    private void TakeArc(DeviceState next)
+    {
+        if (_state == DeviceState.Resuming)
+        {
+            if (_loadFailed)
+                throw new DeviceRefusedException($"{Model}'s state stream was refused; only a reset helps", Errno.EIO);
+            if (_load is { IsComplete: false })
+                throw new DeviceRefusedException($"{Model}'s state stream is incomplete", Errno.EINVAL);
+            _load = null;
+        }
+        if (next == DeviceState.Resuming)
+        {
+            ResetRegisters();
+            _loadFailed = false;
+            _load = new StateStreamReader(Model, ModelFormatVersion, BeginLoad());
+        }
+        if (!DeviceArcs.IsSaving(next))
+        {
+            _save = null;
+        }
+        else if (!DeviceArcs.IsSaving(_state))
+        {
+            _save = new StateStreamWriter(Model, ModelFormatVersion);
+            BeginSave();
+        }
+        _state = next;
+    }
+
+    public ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.DataRead, "reading state data");
+            int total = 0;
+            while (total < buffer.Length)
+            {
+                total += _save!.Read(buffer.Span[total..]);
+                if (!_save.IsDrained) continue;
+                if (_save.HasEnded || !AddNextSection(_save, _state == DeviceState.StopCopy)) break;
+            }
+            return new(total);
+        }
+    }
+
+    public ValueTask WriteDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.DataWrite, "writing state data");
+            if (_loadFailed)
+                throw new DeviceRefusedException($"{Model}'s state stream was refused already; only a reset helps", Errno.EIO);
+            try
+            {
+                _load!.Take(data.Span);
+            }
+            catch (StateFormatException e)
+            {
+                _loadFailed = true;
+                throw new DeviceRefusedException(e.Message, Errno.EINVAL);
+            }
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    public ValueTask<PreCopyBytes?> GetPreCopyBytesAsync(CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            if (_state is not (DeviceState.PreCopy or DeviceState.PreCopyP2P))
+                throw new DeviceRefusedException($"{Model} counts pre-copy bytes in PreCopy only, not in {_state}", Errno.EINVAL);
+            return new(RemainingPreCopy());
+        }
+    }
+
+    public ValueTask StartDirtyLogAsync(int pageSizeBytes, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            if (_state == DeviceState.Error) throw NotNow("starting the dirty log");
+            Dma.StartLog(pageSizeBytes);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask StopDirtyLogAsync(CancellationToken cancellationToken)
+    {
+        lock (Sync) Dma.StopLog();
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask ReportDirtyAsync(Iova start, ulong sizeBytes, Memory<byte> bitmap, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.DirtyReport, "a dirty report");
+            Dma.Report(start, sizeBytes, bitmap.Span);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask ReadRegionAsync(int region, ulong offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.RegisterAccess, "reading a region");
+            CheckRange(region, offset, destination.Length);
+            if (region == DeviceRegisters.ConfigSpace)
+                _config.AsSpan((int)offset, destination.Length).CopyTo(destination.Span);
+            else
+                ReadBar(offset, destination.Span);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask WriteRegionAsync(int region, ulong offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        // Disabling is answered after what it disables has ended, P2P included.
+        bool quietsPeer = region == DeviceRegisters.ConfigSpace || offset / 8 * 8 == DeviceRegisters.Control;
+        if (quietsPeer) await PeerGate.WaitAsync(cancellationToken);
+        try
+        {
+            lock (Sync)
+            {
+                Require(DeviceAction.RegisterAccess, "writing a region");
+                CheckRange(region, offset, source.Length);
+                if (region == DeviceRegisters.ConfigSpace)
+                    WriteConfig((int)offset, source.Span);
+                else
+                    WriteBar(offset, source.Span);
+            }
+        }
+        finally
+        {
+            if (quietsPeer) PeerGate.Release();
+        }
+        if (quietsPeer) OnActivityChanged();
+    }
+
+    public ValueTask MapDmaAsync(DmaWindow window, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.DmaMap, "mapping DMA");
+            try
+            {
+                Dma.Map(window);
+            }
+            catch (IOException e) when (e is not DeviceRefusedException)
+            {
+                throw new DeviceRefusedException(e.Message, Errno.EINVAL);
+            }
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask UnmapDmaAsync(Iova start, ulong sizeBytes, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.DmaMap, "unmapping DMA");
+            Dma.Unmap(start, sizeBytes);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask SetInterruptsAsync(int index, IReadOnlyList<SafeFileHandle> eventFds, CancellationToken cancellationToken)
+    {
+        lock (Sync)
+        {
+            Require(DeviceAction.InterruptSetup, "setting up interrupts");
+            if (index != Shape.Interrupts[0].Index || eventFds.Count > _vectors)
+                throw new DeviceRefusedException(
+                    $"{Model} has {_vectors} vectors of interrupt index 2, not {eventFds.Count} of index {index}", Errno.EINVAL);
+            var copies = eventFds.Select(Descriptor.Duplicate).ToArray();
+            foreach (var old in _interrupts) old?.Dispose();
+            _interrupts = copies;
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask ResetAsync(CancellationToken cancellationToken)
+    {
+        await PeerGate.WaitAsync(cancellationToken);
+        try
+        {
+            lock (Sync)
+            {
+                ResetRegisters();
+                ResetConfig();
+                _save = null;
+                _load = null;
+                _loadFailed = false;
+                _state = DeviceState.Running;
+            }
+        }
+        finally
+        {
+            PeerGate.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await PeerGate.WaitAsync();
+        try
+        {
+            if (_disposed) return;
+            _disposed = true;
+            lock (Sync) _state = DeviceState.Error;
+        }
+        finally
+        {
+            PeerGate.Release();
+        }
+        DisposeEngines();
+        lock (Sync)
+        {
+            Dma.Dispose();
+            foreach (var eventFd in _interrupts) eventFd?.Dispose();
+            _interrupts = [];
+        }
+    }
+
+    private void ResetRegisters()
+    {
+        Scratch = InterruptsRaised = Errors = Control = 0;
+        ResetModel();
+    }
+
+    private void ResetConfig()
+    {
+        Array.Clear(_config);
+        BinaryPrimitives.WriteUInt16LittleEndian(_config, 0x1D55);
+        BinaryPrimitives.WriteUInt16LittleEndian(_config.AsSpan(2), (ushort)(0x1000 + ModelNumber));
+        _config[0x0B] = 0xFF; // class: unassigned
+        _config[0x3D] = 1; // interrupt pin A
+    }
+
+    private void WriteConfig(int offset, ReadOnlySpan<byte> source)
+    {
+        for (int i = 0; i < source.Length; i++)
+        {
+            int at = offset + i;
+            // Command, BARs, cache line and interrupt line are the guest's to write; the rest identifies the device.
+            if (at is 0x04 or 0x05 or 0x0C or 0x3C or (>= 0x10 and < 0x28)) _config[at] = source[i];
+        }
+    }
+
+    private void ReadBar(ulong offset, Span<byte> destination)
+    {
+        Span<byte> register = stackalloc byte[8];
+        while (!destination.IsEmpty)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(register, ReadRegister(offset & ~7UL));
+            int within = (int)(offset & 7);
+            int count = Math.Min(8 - within, destination.Length);
+            register.Slice(within, count).CopyTo(destination);
+            destination = destination[count..];
+            offset += (ulong)count;
+        }
+    }
+
+    private void WriteBar(ulong offset, ReadOnlySpan<byte> source)
+    {
+        Span<byte> register = stackalloc byte[8];
+        while (!source.IsEmpty)
+        {
+            int within = (int)(offset & 7);
+            int count = Math.Min(8 - within, source.Length);
+            if (count == 8) register.Clear();
+            else BinaryPrimitives.WriteUInt64LittleEndian(register, ReadRegister(offset & ~7UL));
+            source[..count].CopyTo(register[within..]);
+            WriteRegister(offset & ~7UL, BinaryPrimitives.ReadUInt64LittleEndian(register));
+            source = source[count..];
+            offset += (ulong)count;
+        }
+    }
+
+    private ulong ReadRegister(ulong offset) => offset switch
+    {
+        DeviceRegisters.Identity => 0x5644434DUL | (ulong)ModelNumber << 32,
+        DeviceRegisters.Checksum => Checksum(),
+        DeviceRegisters.Scratch => Scratch,
+        DeviceRegisters.Interrupts => InterruptsRaised,
+        DeviceRegisters.Errors => Errors,
+        DeviceRegisters.Control => Control,
+        DeviceRegisters.Status => Status,
+        _ => ReadModelRegister(offset),
+    };
+
+    private void WriteRegister(ulong offset, ulong value)
+    {
+        if (offset == DeviceRegisters.Scratch) Scratch = value;
+        else if (offset == DeviceRegisters.Control) Control = value;
+        else if (offset >= DeviceRegisters.Model) WriteModelRegister(offset, value);
+    }
+
+    private void CheckRange(int region, ulong offset, int length)
+    {
+        ulong size = region switch
+        {
+            DeviceRegisters.Bar => _barBytes,
+            DeviceRegisters.ConfigSpace => DeviceRegisters.ConfigSpaceBytes,
+            _ => throw new DeviceRefusedException($"{Model} has no region {region}", Errno.EINVAL),
+        };
+        if (offset > size || (ulong)length > size - offset)
+            throw new DeviceRefusedException($"region {region} of {Model} has {size} bytes, none at {offset}+{length}", Errno.EINVAL);
+    }
+
+    private void Require(DeviceAction action, string what)
+    {
+        if (!Allows(action)) throw NotNow(what);
+    }
+
+    private DeviceRefusedException NotNow(string what) => new($"{Model} does not allow {what} in {_state}", Errno.EINVAL);
+}
