@@ -15,7 +15,8 @@ namespace MigrationCluster.Devices;
 /// </remarks>
 public interface IMigrationEndpoint : IMigratableDevice
 {
-    /// <summary>Binds this session. Every other extension command and every state change needs a bound session.</summary>
+    /// <summary>Binds this session. Every command that changes or moves something needs a bound session; what only asks
+    /// (setup record and check, digests, pre-copy bytes, memory layout, fence, state) and region access do not.</summary>
     /// <exception cref="DeviceRefusedException">EPERM: a newer session exists, or another guest lives here.</exception>
     ValueTask BindAsync(GuestName guest, Fence fence, CancellationToken cancellationToken);
 

@@ -1,0 +1,142 @@
+using System.Text.Json;
+using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.VfioUser;
+
+namespace MigrationCluster.Devices.VfioUser;
+
+/// <summary>The commands of our extension (docs/vfio-user-extension.md).</summary>
+internal sealed partial class ServerConnection
+{
+    /// <summary>Pages of 4 KiB in 1 TiB of guest RAM.</summary>
+    private const ulong MaxPages = MaxBitmapBytes * 8UL;
+
+    /// <summary>Kept between reports, so that a large guest's bitmap is not made anew for each.</summary>
+    private PageBitmap? _pages;
+
+    private IMigrationEndpoint Endpoint =>
+        _served.Endpoint ?? throw Refuse(Errno.EOPNOTSUPP, "this is a plain device, no endpoint of a guest process");
+
+    private IMachineEndpoint Machine =>
+        _served.Machine ?? throw Refuse(Errno.EOPNOTSUPP, "this is a device's endpoint, not the machine's");
+
+    private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body)
+    {
+        var none = CancellationToken.None;
+        switch (command)
+        {
+            case ExtensionCommand.Bind:
+                await BindAsync(body);
+                break;
+            case ExtensionCommand.GetSetupRecord:
+                Reply(SetupJson.Write(await Endpoint.GetSetupRecordAsync(none)));
+                break;
+            case ExtensionCommand.CheckSetup:
+                await CheckSetupAsync(body);
+                break;
+            case ExtensionCommand.ReadDirty:
+                await ReadDirtyAsync(body);
+                break;
+            case ExtensionCommand.AckDirty:
+                await Endpoint.AckDirtyAsync(Number(body), none);
+                break;
+            case ExtensionCommand.ReadStream:
+                await ReadStreamAsync(body);
+                break;
+            case ExtensionCommand.AckStream:
+                await Endpoint.AckStreamAsync(Number(body), none);
+                break;
+            case ExtensionCommand.WriteStream:
+                await WriteStreamAsync(body);
+                break;
+            case ExtensionCommand.GetStreamDigest:
+                var digest = await Endpoint.GetStreamDigestAsync(none);
+                new StreamDigestMessage(digest.Bytes, digest.Crc32C).Write(Body(StreamDigestMessage.Size));
+                break;
+            case ExtensionCommand.GetContentDigest:
+                ulong? content = await Endpoint.GetContentDigestAsync(none);
+                new OptionalNumbers(content is not null, content ?? 0, 0).Write(Body(OptionalNumbers.Size));
+                break;
+            case ExtensionCommand.GetPreCopyBytes:
+                var left = await _served.Device.GetPreCopyBytesAsync(none);
+                new OptionalNumbers(left is not null, left?.InitialBytes ?? 0, left?.DirtyBytes ?? 0)
+                    .Write(Body(OptionalNumbers.Size));
+                break;
+            case ExtensionCommand.GetMemoryLayout:
+                Reply(MemoryLayoutMessage.ToArray(await Machine.GetMemoryLayoutAsync(none)));
+                break;
+            case ExtensionCommand.ReadFence:
+                Reply(FenceRecordMessage.ToArray(await Machine.ReadFenceAsync(none)));
+                break;
+            case ExtensionCommand.CastVote:
+                if (!CastVoteRequest.TryRead(body.Span, out var vote)) throw Malformed("CAST_VOTE");
+                Reply(FenceRecordMessage.ToArray(await Machine.CastVoteAsync(vote.Vote, vote.Digest, none)));
+                break;
+            case ExtensionCommand.SetPauseDeadline:
+                ulong microseconds = Number(body);
+                if (microseconds > (ulong)TimeSpan.FromDays(1).TotalMicroseconds) throw Malformed("SET_PAUSE_DEADLINE");
+                await Machine.SetPauseDeadlineAsync(TimeSpan.FromMicroseconds(microseconds), none);
+                break;
+            case ExtensionCommand.ShutDown:
+                await Machine.ShutDownAsync(none);
+                break;
+            default:
+                throw Refuse(Errno.EINVAL, $"unknown command {(ushort)command}");
+        }
+    }
+
+    private async Task BindAsync(ReadOnlyMemory<byte> body)
+    {
+        if (!BindRequest.TryRead(body.Span, out var request)) throw Malformed("BIND");
+        if (_served.Newest is { } newest && request.Fence < newest)
+            throw Refuse(Errno.EPERM, $"session {request.Fence} is older than {newest}, which is bound here");
+        await Endpoint.BindAsync(request.Guest, request.Fence, CancellationToken.None);
+        _served.Raise(request.Fence);
+        _fence = request.Fence;
+    }
+
+    private async Task CheckSetupAsync(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            Reply(SetupJson.Write(await Endpoint.CheckSetupAsync(SetupJson.ReadRecord(body.Span), CancellationToken.None)));
+        }
+        catch (JsonException e)
+        {
+            throw Refuse(Errno.EINVAL, $"malformed setup record: {e.Message}");
+        }
+    }
+
+    private async Task ReadDirtyAsync(ReadOnlyMemory<byte> body)
+    {
+        ulong count = Number(body);
+        if (count > MaxPages) throw Refuse(Errno.EINVAL, $"a report of {count} pages");
+        if (_pages?.PageCount == (long)count) _pages.Clear();
+        else _pages = new PageBitmap((long)count);
+        ulong sequence = await Endpoint.ReadDirtyAsync(_pages, CancellationToken.None);
+        var reply = Body(DirtyPagesHead.Size + _pages.Bytes.Length);
+        new DirtyPagesHead(sequence, count).Write(reply);
+        _pages.Bytes.CopyTo(reply[DirtyPagesHead.Size..]);
+    }
+
+    private async Task ReadStreamAsync(ReadOnlyMemory<byte> body)
+    {
+        if (!StreamRange.TryRead(body.Span, out var range) || range.SizeBytes > MaxTransferBytes)
+            throw Malformed("READ_STREAM");
+        Reserve(StreamRange.Size + (int)range.SizeBytes);
+        int read = await Endpoint.ReadStreamAsync(
+            range.Offset, _reply.AsMemory(StreamRange.Size, (int)range.SizeBytes), CancellationToken.None);
+        new StreamRange(range.Offset, (uint)read).Write(Body(StreamRange.Size + read));
+    }
+
+    private async Task WriteStreamAsync(ReadOnlyMemory<byte> body)
+    {
+        if (!StreamRange.TryRead(body.Span, out var range) || body.Length - StreamRange.Size != range.SizeBytes)
+            throw Malformed("WRITE_STREAM");
+        await Endpoint.WriteStreamAsync(range.Offset, body[StreamRange.Size..], CancellationToken.None);
+    }
+
+    private static ulong Number(ReadOnlyMemory<byte> body) =>
+        ExtensionNumber.TryRead(body.Span, out var number) ? number.Value : throw Malformed("extension command");
+
+    private void Reply(byte[] body) => body.CopyTo(Body(body.Length));
+}
