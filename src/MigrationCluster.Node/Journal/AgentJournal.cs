@@ -1,0 +1,70 @@
+using Dapper;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Journal;
+
+/// <summary>
+/// What happened on this host in every migration: agent.db, one row per event. It is both the log that
+/// the source and destination machines recover from and the feed that a coordinator reads by number.
+/// </summary>
+/// <remarks>
+/// fsynced: an append that holds a <see cref="AgentEvent.Durable"/> event, before anybody hears of it. Everything else
+/// survives the daemon's death, not a power cut; after one the guests of this host are gone too.
+/// A coordinator may have read numbers a power cut took back: each opening skips <see cref="Skip"/> numbers, so none is reused.
+/// </remarks>
+public sealed class AgentJournal : IDisposable
+{
+    private const int Skip = 10_000;
+    private const string Schema = """
+        CREATE TABLE events (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            migration TEXT NOT NULL,
+            side INTEGER NOT NULL,
+            body TEXT NOT NULL);
+        CREATE INDEX events_by_migration ON events (migration, side, number);
+        """;
+
+    private readonly SqliteFile _file;
+    private TaskCompletionSource _appended = NewSignal();
+
+    public AgentJournal(string path)
+    {
+        _file = SqliteFile.Open(path, 1, Schema);
+        _file.Write(durable: true, (db, tx) =>
+            db.Execute("UPDATE sqlite_sequence SET seq = seq + @Skip WHERE name = 'events'", new { Skip }, tx));
+    }
+
+    /// <summary>Ends with the next append. Take it before reading, then wait on it: no append is missed.</summary>
+    public Task Appended => Volatile.Read(ref _appended).Task;
+
+    public void Append(MigrationId migration, Side side, IReadOnlyList<AgentEvent> events)
+    {
+        _file.Write(events.Any(e => e.Durable), (db, tx) => db.Execute(
+            "INSERT INTO events (migration, side, body) VALUES (@Migration, @Side, @Body)",
+            events.Select(e => new { Migration = migration.Value, Side = (int)side, Body = WireJson.Write(e) }), tx));
+        Interlocked.Exchange(ref _appended, NewSignal()).SetResult();
+    }
+
+    /// <summary>The feed: at most <paramref name="max"/> events of all migrations numbered above <paramref name="number"/>.</summary>
+    public IReadOnlyList<NumberedAgentEvent> ReadAfter(long number, int max) =>
+        Select("number > @number ORDER BY number LIMIT @max", new { number, max });
+
+    public IReadOnlyList<NumberedAgentEvent> ReadMigration(MigrationId migration, Side side) =>
+        Select("migration = @Migration AND side = @Side ORDER BY number", new { Migration = migration.Value, Side = (int)side });
+
+    /// <summary>Every migration this host took part in, oldest first.</summary>
+    public IReadOnlyList<(MigrationId Migration, Side Side)> ListMigrations() =>
+        [.. _file.Read(db => db.Query<(string Migration, long Side)>(
+                "SELECT migration, side FROM events GROUP BY migration, side ORDER BY MIN(number)"))
+            .Select(row => (new MigrationId(row.Migration), (Side)row.Side))];
+
+    public void Dispose() => _file.Dispose();
+
+    private NumberedAgentEvent[] Select(string where, object parameters) =>
+        [.. _file.Read(db => db.Query<(long Number, long Side, string Body)>(
+                $"SELECT number, side, body FROM events WHERE {where}", parameters))
+            .Select(row => new NumberedAgentEvent(row.Number, (Side)row.Side, WireJson.Read<AgentEvent>(row.Body)))];
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

@@ -1,0 +1,168 @@
+using Dapper;
+using Microsoft.Data.Sqlite;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Ownership;
+
+namespace MigrationCluster.Node.Journal;
+
+/// <summary>
+/// The embedded engine: coordinator.db of the one coordinator node; its disk is the arbiter.
+/// </summary>
+/// <remarks>
+/// fsynced: every swap of a guest's row, every new term, every new or changed member, and journal entries appended as durable.
+/// Not fsynced: other journal entries and feed cursors. A cursor is written after the entries its events
+/// caused, in the same WAL, so it never survives without them.
+/// </remarks>
+public sealed class CoordinatorStore(string path)
+    : IGuestRows, IMigrationJournal, IMigrationOwnership, IMembership, IFeedCursors, IDisposable
+{
+    private const string Schema = """
+        CREATE TABLE guests (
+            guest TEXT PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL, decision TEXT NOT NULL,
+            attempt TEXT, destination TEXT, spec TEXT NOT NULL, placement TEXT NOT NULL);
+        CREATE TABLE journal (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, migration TEXT NOT NULL, epoch INTEGER NOT NULL,
+            term INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
+        CREATE INDEX journal_by_migration ON journal (migration, number);
+        CREATE TABLE terms (migration TEXT PRIMARY KEY, term INTEGER NOT NULL);
+        CREATE TABLE members (
+            name TEXT PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL, wire_version INTEGER NOT NULL);
+        CREATE TABLE cursors (agent TEXT PRIMARY KEY, number INTEGER NOT NULL);
+        """;
+
+    private readonly SqliteFile _file = SqliteFile.Open(path, 1, Schema);
+
+    public ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
+        new(_file.Read(db => ReadGuest(db, null, guest)));
+
+    ValueTask<IReadOnlyList<GuestRecord>> IGuestRows.ListAsync(CancellationToken cancellationToken) =>
+        new([.. _file.Read(db => db.Query<GuestColumns>("SELECT * FROM guests ORDER BY guest")).Select(ToRecord)]);
+
+    public ValueTask<bool> CompareAndSwapAsync(
+        GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken) =>
+        new(_file.Write(durable: true, (db, tx) =>
+        {
+            if (ReadGuest(db, tx, next.Row.Guest) != expected) return false;
+            db.Execute(
+                "INSERT OR REPLACE INTO guests (guest, owner, epoch, decision, attempt, destination, spec, placement) " +
+                "VALUES (@Guest, @Owner, @Epoch, @Decision, @Attempt, @Destination, @Spec, @Placement)",
+                FromRecord(next), tx);
+            return true;
+        }));
+
+    public ValueTask AppendAsync(
+        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable,
+        CancellationToken cancellationToken)
+    {
+        _file.Write(durable, (db, tx) =>
+        {
+            var current = ReadTerm(db, tx, migration);
+            if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
+            return db.Execute(
+                "INSERT INTO journal (migration, epoch, term, type, body) VALUES (@Migration, @Epoch, @Term, @Type, @Body)",
+                entries.Select(entry => new
+                {
+                    Migration = migration.Value,
+                    Epoch = (long)fence.Epoch.Value,
+                    Term = (long)fence.Term.Value,
+                    entry.Type,
+                    entry.Body,
+                }),
+                tx);
+        });
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<IReadOnlyList<JournalEntry>> ReadAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        new([.. _file.Read(db => db.Query<JournalEntry>(
+            "SELECT type, body FROM journal WHERE migration = @Value ORDER BY number", new { migration.Value }))]);
+
+    ValueTask<IReadOnlyList<MigrationId>> IMigrationJournal.ListAsync(CancellationToken cancellationToken) =>
+        new([.. _file.Read(db => db.Query<string>("SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)"))
+            .Select(id => new MigrationId(id))]);
+
+    public ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        new(_file.Write(durable: true, (db, tx) =>
+        {
+            db.Execute(
+                "INSERT INTO terms (migration, term) VALUES (@Value, 1) ON CONFLICT (migration) DO UPDATE SET term = term + 1",
+                new { migration.Value }, tx);
+            return ReadTerm(db, tx, migration);
+        }));
+
+    public ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken) =>
+        new(_file.Write(durable: true, (db, tx) =>
+        {
+            var known = Members(db, tx).FirstOrDefault(other => other.Name == member.Name);
+            if (known is not null && known.NodeId != member.NodeId) return known;
+            if (known != member)
+                db.Execute(
+                    "INSERT OR REPLACE INTO members (name, node_id, address, wire_version) " +
+                    "VALUES (@Name, @NodeId, @Address, @WireVersion)",
+                    new { Name = member.Name.Value, member.NodeId, member.Address, member.WireVersion }, tx);
+            return null;
+        }));
+
+    ValueTask<IReadOnlyList<Member>> IMembership.ListAsync(CancellationToken cancellationToken) =>
+        new(_file.Read(db => Members(db, null)));
+
+    public ValueTask<long> ReadAsync(HostName agent, CancellationToken cancellationToken) =>
+        new(_file.Read(db => db.ExecuteScalar<long>(
+            "SELECT COALESCE(MAX(number), 0) FROM cursors WHERE agent = @Value", new { agent.Value })));
+
+    public ValueTask MoveAsync(HostName agent, long number, CancellationToken cancellationToken)
+    {
+        _file.Write(durable: false, (db, tx) => db.Execute(
+            "INSERT OR REPLACE INTO cursors (agent, number) VALUES (@Value, @number)", new { agent.Value, number }, tx));
+        return ValueTask.CompletedTask;
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private static GuestRecord? ReadGuest(SqliteConnection db, SqliteTransaction? tx, GuestName guest) =>
+        db.QuerySingleOrDefault<GuestColumns>("SELECT * FROM guests WHERE guest = @Value", new { guest.Value }, tx) is { } row
+            ? ToRecord(row)
+            : null;
+
+    private static Term ReadTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration) =>
+        new((ulong)db.ExecuteScalar<long>(
+            "SELECT COALESCE(MAX(term), 0) FROM terms WHERE migration = @Value", new { migration.Value }, tx));
+
+    private static Member[] Members(SqliteConnection db, SqliteTransaction? tx) =>
+        [.. db.Query<(string Name, string NodeId, string Address, long WireVersion)>(
+                "SELECT name, node_id, address, wire_version FROM members ORDER BY name", transaction: tx)
+            .Select(row => new Member(new HostName(row.Name), row.NodeId, row.Address, (int)row.WireVersion))];
+
+    private static GuestRecord ToRecord(GuestColumns row) => new(
+        new GuestRow(
+            new GuestName(row.Guest), new HostName(row.Owner), new Epoch((ulong)row.Epoch),
+            Enum.Parse<OwnershipDecision>(row.Decision),
+            row.Attempt is null ? null : new MigrationId(row.Attempt),
+            row.Destination is null ? null : new HostName(row.Destination)),
+        row.Spec, Enum.Parse<Placement>(row.Placement));
+
+    private static GuestColumns FromRecord(GuestRecord record) => new()
+    {
+        Guest = record.Row.Guest.Value,
+        Owner = record.Row.Owner.Value,
+        Epoch = (long)record.Row.Epoch.Value,
+        Decision = record.Row.Decision.ToString(),
+        Attempt = record.Row.Attempt?.Value,
+        Destination = record.Row.Destination?.Value,
+        Spec = record.SpecJson,
+        Placement = record.Placement.ToString(),
+    };
+
+    private sealed class GuestColumns
+    {
+        public string Guest { get; init; } = "";
+        public string Owner { get; init; } = "";
+        public long Epoch { get; init; }
+        public string Decision { get; init; } = "";
+        public string? Attempt { get; init; }
+        public string? Destination { get; init; }
+        public string Spec { get; init; } = "";
+        public string Placement { get; init; } = "";
+    }
+}

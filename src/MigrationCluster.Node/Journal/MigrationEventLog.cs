@@ -1,0 +1,34 @@
+using System.Text.Json;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Journal;
+
+/// <summary>One migration in a coordinator's journal as the log of its machine, written under one tenure.</summary>
+/// <param name="fence">of this tenure; an append fails once a later term has taken over.</param>
+/// <remarks>Durable is what cannot be learned again: the plan, a takeover, how it ended. Everything between comes again from the
+/// agents' feeds, and the decision from the guest's row, which is fsynced by itself.</remarks>
+public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId migration, Fence fence)
+    : IEventLog<CoordinatorEvent>
+{
+    public ValueTask AppendAsync(IReadOnlyList<CoordinatorEvent> events, CancellationToken cancellationToken) =>
+        journal.AppendAsync(
+            migration, fence, [.. events.Select(e => ToEntry(e))], events.Any(IsDurable), cancellationToken);
+
+    public async ValueTask<IReadOnlyList<CoordinatorEvent>> ReadAsync(CancellationToken cancellationToken) =>
+        [.. (await journal.ReadAsync(migration, cancellationToken)).Select(e => WireJson.Read<CoordinatorEvent>(e.Body))];
+
+    private static JournalEntry ToEntry(CoordinatorEvent e) => new(
+        e is CoordinatorEvent.Observed observed ? observed.Event.GetType().Name : e.GetType().Name,
+        JsonSerializer.Serialize(e, WireJson.Options));
+
+    private static bool IsDurable(CoordinatorEvent e) => e switch
+    {
+        CoordinatorEvent.Planned or CoordinatorEvent.TookOver => true,
+        CoordinatorEvent.PhaseEntered entered => entered.Phase is MigrationPhase.Completed or MigrationPhase.Failed
+            or MigrationPhase.Cancelled or MigrationPhase.GuestLost,
+        _ => false,
+    };
+}
