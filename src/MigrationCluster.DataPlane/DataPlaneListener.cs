@@ -1,0 +1,222 @@
+using System.Net;
+using System.Net.Sockets;
+using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.DataPlane;
+
+namespace MigrationCluster.DataPlane;
+
+/// <summary>
+/// A host's data port: one for all sessions. A connection that does not belong to one of them is dropped, with a reason
+/// for the log, and does no harm.
+/// </summary>
+public sealed class DataPlaneListener : IAsyncDisposable
+{
+    /// <summary>Connections that may be in their handshake at once; each holds a socket and 64 bytes for at most the
+    /// handshake's time limit.</summary>
+    public const int MaxOpening = 128;
+
+    private readonly Lock _lock = new();
+    private readonly Socket _socket;
+    private readonly TransferOptions _options;
+    private readonly Action<DroppedConnection>? _dropped;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Dictionary<SessionToken, TransferReceiver> _sessions = [];
+    private readonly HashSet<Task> _opening = [];
+    private readonly Task _accepting;
+
+    private DataPlaneListener(Socket socket, TransferOptions options, Action<DroppedConnection>? dropped)
+    {
+        (_socket, _options, _dropped) = (socket, options, dropped);
+        EndPoint = (IPEndPoint)socket.LocalEndPoint!;
+        _accepting = AcceptAsync();
+    }
+
+    /// <summary>Where it listens; the port is the real one when 0 was asked for.</summary>
+    public IPEndPoint EndPoint { get; }
+
+    /// <param name="endpoint">a loopback address; port 0 takes any free one.</param>
+    /// <param name="dropped">hears of dropped connections; must not throw.</param>
+    /// <exception cref="ArgumentException">the address is not a loopback address.</exception>
+    /// <exception cref="IOException">the port is in use, or cannot be listened on.</exception>
+    public static DataPlaneListener Start(IPEndPoint endpoint, TransferOptions options, Action<DroppedConnection>? dropped = null)
+    {
+        SocketSetup.RequireLoopback(endpoint);
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(endpoint);
+            socket.Listen(MaxOpening);
+            return new DataPlaneListener(socket, options, dropped);
+        }
+        catch (SocketException exception)
+        {
+            socket.Dispose();
+            throw new IOException($"data port {endpoint}: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Opens a session; connections that know its token become its channels until it is disposed.</summary>
+    /// <param name="deviceCount">device streams, the machine's included; at most 64.</param>
+    /// <exception cref="ArgumentException">a session with this token is open.</exception>
+    public TransferReceiver Open(SessionToken token, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount)
+    {
+        var receiver = new TransferReceiver(ram, sink, deviceCount, _ => Forget(token));
+        lock (_lock) _sessions.Add(token, receiver);
+        return receiver;
+    }
+
+    /// <summary>Stops listening, and ends every session that is still open.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        _socket.Dispose();
+        await _accepting;
+        Task[] opening;
+        TransferReceiver[] sessions;
+        lock (_lock) (opening, sessions) = ([.. _opening], [.. _sessions.Values]);
+        await Task.WhenAll(opening);
+        foreach (var session in sessions) await session.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private void Forget(SessionToken token)
+    {
+        lock (_lock) _sessions.Remove(token);
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            Socket socket;
+            try
+            {
+                socket = await _socket.AcceptAsync(_stopping.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                // One connection that ended before it was accepted, or no descriptor left: the port goes on.
+                await Task.Delay(TimeSpan.FromMilliseconds(10), CancellationToken.None);
+                continue;
+            }
+            Begin(socket);
+        }
+    }
+
+    private void Begin(Socket socket)
+    {
+        lock (_lock)
+        {
+            if (_opening.Count < MaxOpening)
+            {
+                // Yields first, so that it is in the set before it can take itself out.
+                var opening = OpenChannelAsync(socket);
+                if (opening.IsCompleted) return;
+                _opening.Add(opening);
+                _ = opening.ContinueWith(
+                    done => { lock (_lock) _opening.Remove(done); },
+                    CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                return;
+            }
+        }
+        Drop(socket, DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet");
+    }
+
+    /// <summary>Never faults.</summary>
+    private async Task OpenChannelAsync(Socket socket)
+    {
+        await Task.Yield();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        limit.CancelAfter(_options.HandshakeTimeout);
+        try
+        {
+            SocketSetup.Apply(socket);
+            var bytes = new byte[ChannelHello.SizeBytes];
+            if (await ReceiveHelloAsync(socket, bytes, limit.Token)) await AnswerAsync(socket, bytes, limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Drop(socket, DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
+        }
+        catch (Exception exception)
+        {
+            Drop(socket, DropReason.Ended, exception.Message);
+        }
+    }
+
+    /// <summary>Garbage is dropped at its first byte, not when 64 have come.</summary>
+    private async Task<bool> ReceiveHelloAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    {
+        for (int received = 0; received < bytes.Length;)
+        {
+            int count = await socket.ReceiveAsync(bytes.AsMemory(received), cancellationToken);
+            received += count;
+            if (count == 0) return Drop(socket, DropReason.Ended, $"it ended after {received} bytes");
+            if (!ChannelHello.CouldBegin(bytes.AsSpan(0, received)))
+                return Drop(socket, DropReason.NotOurProtocol, "what arrived is no hello");
+        }
+        return true;
+    }
+
+    private async Task AnswerAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    {
+        if (ChannelHello.Read(bytes, out var hello) is { } wrong)
+        {
+            Drop(socket, DropReason.NotOurProtocol, wrong);
+            return;
+        }
+        TransferReceiver? session;
+        lock (_lock) _sessions.TryGetValue(hello.Token, out session);
+        var status = hello.Version != DataPlaneWire.Version ? ChannelStatus.WrongVersion
+            : session?.Reserve(hello) ?? ChannelStatus.UnknownSession;
+        var answer = bytes.AsMemory(0, ChannelWelcome.SizeBytes);
+        new ChannelWelcome(DataPlaneWire.Version, status).Write(answer.Span);
+        try
+        {
+            await SocketSetup.SendAllAsync(socket, answer, cancellationToken);
+        }
+        catch (Exception exception) when (status == ChannelStatus.Accepted)
+        {
+            session!.Lose(hello.Channel, exception);
+            throw;
+        }
+        if (status == ChannelStatus.Accepted) session!.Start(hello.Channel, socket);
+        else DropRefused(socket, hello, status);
+    }
+
+    private void DropRefused(Socket socket, in ChannelHello hello, ChannelStatus status) => Drop(
+        socket,
+        status switch
+        {
+            ChannelStatus.WrongVersion => DropReason.WrongVersion,
+            ChannelStatus.WrongChannel => DropReason.WrongChannel,
+            ChannelStatus.WrongShape => DropReason.WrongShape,
+            _ => DropReason.UnknownSession,
+        },
+        $"version {hello.Version}, channel {hello.Channel} of {hello.Channels}: {status}");
+
+    private bool Drop(Socket socket, DropReason reason, string message)
+    {
+        EndPoint? remote = null;
+        try
+        {
+            remote = socket.RemoteEndPoint;
+        }
+        catch (SocketException)
+        {
+            // It has gone already.
+        }
+        socket.Dispose();
+        _dropped?.Invoke(new DroppedConnection(remote, reason, message));
+        return false;
+    }
+}

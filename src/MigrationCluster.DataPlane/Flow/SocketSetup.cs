@@ -1,0 +1,46 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+
+namespace MigrationCluster.DataPlane.Flow;
+
+/// <summary>What every data connection has in common.</summary>
+internal static class SocketSetup
+{
+    internal static void Apply(Socket socket)
+    {
+        socket.NoDelay = true;
+        // A peer whose host vanished while the connection idles is noticed after 10 + 3 * 5 s.
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+    }
+
+    /// <summary>Plain mode carries guest RAM unencrypted, so it stays on this machine.</summary>
+    /// <exception cref="ArgumentException">the address is not a loopback address.</exception>
+    internal static void RequireLoopback(IPEndPoint endpoint)
+    {
+        if (!IPAddress.IsLoopback(endpoint.Address))
+            throw new ArgumentException(
+                $"data plane: {endpoint.Address} is no loopback address, and plain mode stays on loopback");
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    internal static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        while (data.Length > 0) data = data[await socket.SendAsync(data, cancellationToken)..];
+    }
+
+    /// <returns>false when the connection ended first.</returns>
+    internal static async ValueTask<bool> ReceiveAllAsync(Socket socket, Memory<byte> data, CancellationToken cancellationToken)
+    {
+        while (data.Length > 0)
+        {
+            int received = await socket.ReceiveAsync(data, cancellationToken);
+            if (received == 0) return false;
+            data = data[received..];
+        }
+        return true;
+    }
+}

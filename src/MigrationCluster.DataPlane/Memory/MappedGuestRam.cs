@@ -1,0 +1,142 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Protocol.Integrity;
+using MigrationCluster.Protocol.Memory;
+
+namespace MigrationCluster.DataPlane.Memory;
+
+/// <summary>
+/// Guest RAM mapped into this process, with the table of page digests: for each page the CRC-32C of what was last sent
+/// (source) or last loaded (destination). The table lives in memory shared with the guest process, so that it
+/// survives this one.
+/// </summary>
+/// <remarks>
+/// Owns neither mappings nor files. They must stay valid until every sender and receiver that uses them was disposed.
+/// </remarks>
+public sealed unsafe partial class MappedGuestRam
+{
+    private const int PageSizeBytes = GuestMemoryLayout.PageSizeBytes;
+    private const int SeekData = 3, SeekHole = 4;
+    private const int NoSuchAddress = 6; // ENXIO: no data up to the end of the file
+
+    private readonly MappedWindow[] _windows;
+    private readonly uint* _digests;
+
+    /// <param name="windows">one for each window of <paramref name="layout"/>, in its order.</param>
+    /// <param name="pageDigests">address of one u32 a page of the layout.</param>
+    public MappedGuestRam(GuestMemoryLayout layout, IReadOnlyList<MappedWindow> windows, nint pageDigests)
+    {
+        if (windows.Count != layout.Windows.Count)
+            throw new ArgumentException($"{windows.Count} windows mapped, and guest RAM has {layout.Windows.Count}");
+        if (pageDigests == 0 || windows.Any(window => window.Base == 0))
+            throw new ArgumentException("guest RAM or its page digests are not mapped");
+        Layout = layout;
+        _windows = [.. windows];
+        _digests = (uint*)pageDigests;
+    }
+
+    public GuestMemoryLayout Layout { get; }
+
+    /// <summary>SHA-256 over the page digest table.</summary>
+    public byte[] DigestOfPages()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        const long slice = 1 << 18;
+        for (long page = 0; page < Layout.PageCount; page += slice)
+            hash.AppendData(MemoryMarshal.AsBytes(Digests(page, (int)Math.Min(slice, Layout.PageCount - page))));
+        return hash.GetHashAndReset();
+    }
+
+    /// <summary>The digest of a page as it was last sent or loaded; 0 when it never was.</summary>
+    public uint DigestOf(long page) => Digests(page, 1)[0];
+
+    internal Span<uint> Digests(long firstPage, int count)
+    {
+        CheckRange(firstPage, count);
+        // SAFETY: the table has a u32 for each page of the layout, and the range lies within it.
+        return new Span<uint>(_digests + firstPage, count);
+    }
+
+    /// <summary>The bytes of pages that all lie in one window.</summary>
+    internal Span<byte> Pages(long firstPage, int count)
+    {
+        CheckRange(firstPage, count);
+        int window = WindowOf(firstPage, out long end);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstPage + count, end);
+        // SAFETY: the window is mapped in whole and the range lies within it.
+        return new Span<byte>(
+            (byte*)_windows[window].Base + (firstPage - Layout.FirstPageOf(window)) * PageSizeBytes, count * PageSizeBytes);
+    }
+
+    /// <summary>The first page after the window that holds <paramref name="page"/>.</summary>
+    internal long WindowEnd(long page)
+    {
+        WindowOf(page, out long end);
+        return end;
+    }
+
+    /// <summary>
+    /// The next stretch of pages at or after <paramref name="page"/> that holds data, in the same window; asked of the
+    /// file, because reading a hole through the mapping would fill it.
+    /// </summary>
+    /// <param name="first">first page with data, or the window's end.</param>
+    /// <param name="end">first page after it.</param>
+    internal void NextData(long page, out long first, out long end)
+    {
+        int window = WindowOf(page, out long windowEnd);
+        long windowFirst = Layout.FirstPageOf(window);
+        long offset = (long)_windows[window].FileOffset;
+        long data = Seek(_windows[window].File, offset + (page - windowFirst) * PageSizeBytes, SeekData);
+        if (data < 0 && Marshal.GetLastPInvokeError() == NoSuchAddress)
+        {
+            first = end = windowEnd;
+            return;
+        }
+        // A file system that knows no holes has data everywhere.
+        first = data < 0 ? page : Math.Clamp(windowFirst + (data - offset) / PageSizeBytes, page, windowEnd);
+        long hole = data < 0 ? -1 : Seek(_windows[window].File, data, SeekHole);
+        end = hole < 0
+            ? windowEnd
+            : Math.Clamp(windowFirst + (hole - offset + PageSizeBytes - 1) / PageSizeBytes, first, windowEnd);
+    }
+
+    /// <summary>Makes pages read as zero without touching those that do already, and notes their digest.</summary>
+    internal void ClearPages(long firstPage, long count)
+    {
+        CheckRange(firstPage, count);
+        long last = firstPage + count;
+        for (long page = firstPage; page < last;)
+        {
+            NextData(page, out long data, out long dataEnd);
+            for (page = data; page < dataEnd && page < last; page++)
+            {
+                var bytes = Pages(page, 1);
+                if (!ZeroPage.IsZero(bytes)) bytes.Clear();
+            }
+        }
+        const int slice = 1 << 20;
+        for (long page = firstPage; page < last; page += slice)
+            Digests(page, (int)Math.Min(slice, last - page)).Fill(Crc32C.OfZeroPage);
+    }
+
+    private int WindowOf(long page, out long end)
+    {
+        int window = _windows.Length - 1;
+        while (Layout.FirstPageOf(window) > page) window--;
+        end = window + 1 < _windows.Length ? Layout.FirstPageOf(window + 1) : Layout.PageCount;
+        return window;
+    }
+
+    private void CheckRange(long firstPage, long count)
+    {
+        if (firstPage < 0 || count < 1 || firstPage > Layout.PageCount - count)
+            throw new ArgumentOutOfRangeException(
+                nameof(firstPage), $"{count} pages from {firstPage}, and guest RAM has {Layout.PageCount}");
+    }
+
+    // SAFETY: takes no pointer; the handle is kept alive by the marshaller. The file's offset, which this moves, is used
+    // by nobody: RAM is only ever mapped.
+    [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
+    private static partial long Seek(SafeFileHandle file, long offset, int whence);
+}

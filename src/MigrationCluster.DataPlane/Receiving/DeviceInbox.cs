@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.DataPlane.Sending;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Integrity;
+
+namespace MigrationCluster.DataPlane.Receiving;
+
+/// <summary>
+/// One device's frames between the connection and the device: 8 places, so that a slow device does not keep the channel
+/// from the others. The check is made on the copy that the device gets.
+/// </summary>
+/// <remarks>Memory: buffers grow to the chunks that come; at most 8 * 256 KiB = 2 MiB a device.</remarks>
+internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel funnel, TransferMeter meter)
+{
+    private const int Places = DeviceLane.MaxFrames;
+    private const int SmallestBufferBytes = 4096;
+
+    private readonly Lock _lock = new();
+    private readonly AsyncSignal _filled = new(), _emptied = new();
+    private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(_ => new Place())];
+    private int _oldest, _count;
+    private ulong _accepted;
+    private uint _crc;
+    private DeviceStream? _ended;
+
+    /// <summary>The whole stream once the device has accepted it; else null.</summary>
+    internal DeviceStream? Ended
+    {
+        get { lock (_lock) return _ended; }
+    }
+
+    /// <summary>Takes a frame over; waits for a place. From the channel's reading loop only.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    internal async ValueTask PostAsync(FrameHeader header, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        while (!TryPost(header, payload.Span)) await _emptied.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Hands frames to the device, one after the other, until the session stops; never faults.</summary>
+    internal async Task RunAsync(Action<ulong, long> acknowledge)
+    {
+        try
+        {
+            while (true)
+            {
+                while (Peek() is { } place)
+                {
+                    await HandleAsync(place);
+                    lock (_lock) (_oldest, _count) = ((_oldest + 1) % Places, _count - 1);
+                    _emptied.Set();
+                    acknowledge(place.Header.Sequence, place.Length);
+                }
+                await _filled.WaitAsync(funnel.Stopping);
+            }
+        }
+        catch (Exception exception)
+        {
+            funnel.Break(exception, $"device {device}");
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask HandleAsync(Place place)
+    {
+        var header = place.Header;
+        if (_ended is not null) throw Wrong(TransferFailureReason.BadFrame, "a frame follows the end of its stream");
+        if (header.First != _accepted)
+            throw Wrong(TransferFailureReason.BadFrame, $"a frame at offset {header.First} follows {_accepted}");
+        var data = place.Buffer.AsMemory(0, place.Length);
+        if (header.Kind == FrameKind.DeviceChunk && Crc32C.Compute(data.Span) != place.Check)
+            throw Wrong(
+                TransferFailureReason.DeviceChunkCorrupt,
+                $"{place.Length} bytes at offset {header.First} do not match their CRC-32C");
+        if (header.Kind == FrameKind.DeviceEnd && (uint)header.Count != _crc)
+            throw Wrong(
+                TransferFailureReason.DeviceStreamDisagrees,
+                $"the stream of {_accepted} bytes has CRC-32C {_crc:x8}, on the source {header.Count:x8}");
+        try
+        {
+            await GiveAsync(header, data, place.Check);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !funnel.Stopping.IsCancellationRequested)
+        {
+            throw Wrong(TransferFailureReason.DeviceSinkFailed, exception.Message, exception);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask GiveAsync(FrameHeader header, ReadOnlyMemory<byte> data, uint check)
+    {
+        switch (header.Kind)
+        {
+            case FrameKind.DeviceChunk:
+                await sink.WriteAsync(device, header.First, data, funnel.Stopping);
+                _crc = Crc32C.Combine(_crc, check, (ulong)data.Length);
+                _accepted += (ulong)data.Length;
+                meter.AddDevice(data.Length);
+                break;
+            case FrameKind.InitialBytesEnd:
+                await sink.EndInitialBytesAsync(device, funnel.Stopping);
+                break;
+            default:
+                await sink.EndAsync(device, header.First, (uint)header.Count, funnel.Stopping);
+                lock (_lock) _ended = new DeviceStream(device, header.First, (uint)header.Count);
+                break;
+        }
+    }
+
+    private TransferFailedException Wrong(TransferFailureReason reason, string why, Exception? inner = null) =>
+        new(reason, $"device {device}: {why}", inner);
+
+    private bool TryPost(in FrameHeader header, ReadOnlySpan<byte> payload)
+    {
+        Place place;
+        lock (_lock)
+        {
+            if (_count == Places) return false;
+            place = _places[(_oldest + _count) % Places];
+        }
+        // Only this loop fills places, and the device's loop does not look at this one before it is counted.
+        place.Header = header;
+        place.Length = Math.Max(payload.Length - sizeof(uint), 0);
+        if (place.Length > 0)
+        {
+            place.Check = System.Buffers.Binary.BinaryPrimitives.ReadUInt32LittleEndian(payload);
+            if (place.Buffer.Length < place.Length)
+                place.Buffer = GC.AllocateUninitializedArray<byte>(
+                    (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(place.Length, SmallestBufferBytes)));
+            payload[sizeof(uint)..].CopyTo(place.Buffer);
+        }
+        lock (_lock) _count++;
+        _filled.Set();
+        return true;
+    }
+
+    private Place? Peek()
+    {
+        lock (_lock) return _count == 0 ? null : _places[_oldest];
+    }
+
+    private sealed class Place
+    {
+        internal FrameHeader Header;
+        internal uint Check;
+        internal int Length;
+        internal byte[] Buffer = [];
+    }
+}

@@ -1,0 +1,52 @@
+using System.Net.Sockets;
+using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.Protocol.DataPlane;
+
+namespace MigrationCluster.DataPlane.Receiving;
+
+/// <summary>The destination's end of one connection: one loop reads frames, one writes acknowledgements.</summary>
+internal sealed class ReceiveChannel
+{
+    private readonly int _number;
+    private readonly Socket _socket;
+    private readonly BreakFunnel _funnel;
+    private readonly FrameReader _reader;
+    private readonly Func<ReceiveChannel, FrameHeader, ReadOnlyMemory<byte>, ValueTask> _handle;
+    private readonly Func<bool> _mayEnd;
+
+    /// <param name="handle">gets every frame, in order.</param>
+    /// <param name="mayEnd">whether the source may close now.</param>
+    internal ReceiveChannel(
+        int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter,
+        Func<ReceiveChannel, FrameHeader, ReadOnlyMemory<byte>, ValueTask> handle, Func<bool> mayEnd)
+    {
+        (_number, _socket, _funnel, _handle, _mayEnd) = (number, socket, funnel, handle, mayEnd);
+        Acks = new AckWriter(socket, funnel, meter);
+        bool devices = number == 0;
+        _reader = new FrameReader(
+            socket, shape, devices ? FrameRoute.DeviceChannel : FrameRoute.PageChannel,
+            devices ? sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes : DataPlaneWire.MaxPayloadBytes,
+            meter, beforeWaiting: Acks.Flush);
+    }
+
+    internal AckWriter Acks { get; }
+
+    /// <summary>Ends when the connection has, and closes it; never faults.</summary>
+    internal async Task RunAsync()
+    {
+        await Task.Yield(); // whoever starts it may hold a lock
+        var writing = Acks.RunAsync();
+        try
+        {
+            while (await _reader.ReadAsync(_funnel.Stopping)) await _handle(this, _reader.Header, _reader.Payload);
+            if (!_mayEnd()) _funnel.Break(TransferFailureReason.ConnectionLost, $"the source closed connection {_number}");
+        }
+        catch (Exception exception)
+        {
+            _funnel.Break(exception, $"connection {_number}");
+        }
+        Acks.Close();
+        await writing;
+        _socket.Dispose();
+    }
+}

@@ -1,0 +1,110 @@
+using System.Runtime.InteropServices;
+using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Integrity;
+using MigrationCluster.Protocol.Memory;
+
+namespace MigrationCluster.DataPlane.Sending;
+
+/// <summary>Sends one channel's share of a pass.</summary>
+/// <remarks>
+/// A live page changes while it is sent, so it is copied into the channel's buffer first, and the check covers the copy.
+/// A page that changes between the two looks at it is dirty again and comes with the next pass.
+/// </remarks>
+internal sealed class PageSender(SendChannel channel, int channels, MappedGuestRam ram, PagePass pass, TransferMeter meter)
+{
+    private const int PageSizeBytes = GuestMemoryLayout.PageSizeBytes;
+
+    // The stretch of data that the file was last asked for: pages from _known to _dataFirst are a hole.
+    private long _known, _dataFirst, _dataEnd;
+
+    internal async Task RunAsync(CancellationToken cancellationToken)
+    {
+        for (long from = 0; pass.TryNextRun(channel.Number, channels, from, out long first, out long count); from = first + count)
+            await SendRunAsync(first, first + count, cancellationToken);
+        await channel.FlushAsync(cancellationToken);
+        await channel.DrainAsync(cancellationToken);
+    }
+
+    private async ValueTask SendRunAsync(long page, long end, CancellationToken cancellationToken)
+    {
+        while (page < end)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int zeros = CountZeroPages(page, end);
+            if (zeros > 0)
+            {
+                await channel.MakeRoomAsync(FrameHeader.SizeBytes, 0, cancellationToken);
+                AppendZeroRun(page, zeros);
+                page += zeros;
+                continue;
+            }
+            int count = CountDataPages(page, end);
+            await channel.MakeRoomAsync(
+                FrameHeader.SizeBytes + count * (sizeof(uint) + PageSizeBytes), count * PageSizeBytes, cancellationToken);
+            AppendPages(page, count);
+            page += count;
+        }
+    }
+
+    private void AppendZeroRun(long page, int count)
+    {
+        channel.Append(new SentFrame(FrameKind.ZeroRun, 0, (ulong)page, (ulong)count, 0, pass.Number));
+        ram.Digests(page, count).Fill(Crc32C.OfZeroPage);
+        meter.AddZeros((long)count * PageSizeBytes);
+    }
+
+    private void AppendPages(long page, int count)
+    {
+        int bytes = count * PageSizeBytes;
+        var payload = channel.Append(new SentFrame(FrameKind.Pages, 0, (ulong)page, (ulong)count, bytes, pass.Number));
+        // The table's bytes are little-endian on the wire, as on every machine that has a guest here.
+        var checks = MemoryMarshal.Cast<byte, uint>(payload[..(count * sizeof(uint))]);
+        var digests = ram.Digests(page, count);
+        var source = ram.Pages(page, count);
+        var copy = payload[(count * sizeof(uint))..];
+        for (int i = 0; i < count; i++)
+        {
+            var copied = copy.Slice(i * PageSizeBytes, PageSizeBytes);
+            source.Slice(i * PageSizeBytes, PageSizeBytes).CopyTo(copied);
+            checks[i] = digests[i] = Crc32C.Compute(copied);
+        }
+        meter.AddPages(bytes);
+    }
+
+    /// <summary>How many pages from here on are holes or hold only zeros.</summary>
+    private int CountZeroPages(long page, long end)
+    {
+        long at = page;
+        while (at < end)
+        {
+            long hole = HoleEnd(at);
+            if (hole > at) at = Math.Min(hole, end);
+            else if (ZeroPage.IsZero(ram.Pages(at, 1))) at++;
+            else break;
+        }
+        return (int)(at - page);
+    }
+
+    /// <summary>How many pages from here on go into one frame; the first is known to hold data.</summary>
+    private int CountDataPages(long page, long end)
+    {
+        end = Math.Min(Math.Min(end, page + DataPlaneWire.MaxPagesPerFrame), ram.WindowEnd(page));
+        long at = page + 1;
+        while (at < end && HoleEnd(at) <= at && !ZeroPage.IsZero(ram.Pages(at, 1))) at++;
+        return (int)(at - page);
+    }
+
+    /// <summary>The end of the hole that this page lies in, or the page itself.</summary>
+    private long HoleEnd(long page)
+    {
+        if (!pass.FindHoles) return page;
+        if (page < _known || page >= _dataEnd || _dataEnd == 0)
+        {
+            _known = page;
+            ram.NextData(page, out _dataFirst, out _dataEnd);
+        }
+        return page < _dataFirst ? _dataFirst : page;
+    }
+}

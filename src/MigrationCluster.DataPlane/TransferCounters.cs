@@ -1,0 +1,11 @@
+namespace MigrationCluster.DataPlane;
+
+/// <summary>What a session has moved so far, seen from one side.</summary>
+/// <param name="PageBytes">pages' bytes on the wire.</param>
+/// <param name="ZeroBytes">guest RAM told of as zero runs; not on the wire.</param>
+/// <param name="DeviceBytes">device state on the wire.</param>
+/// <param name="ProtocolBytes">headers, checks and acknowledgements, both ways.</param>
+/// <param name="AckedBytes">page and device bytes that the destination has acknowledged.</param>
+/// <param name="BytesPerSecond">acknowledged bytes over about the last second.</param>
+public readonly record struct TransferCounters(
+    long PageBytes, long ZeroBytes, long DeviceBytes, long ProtocolBytes, long AckedBytes, double BytesPerSecond);

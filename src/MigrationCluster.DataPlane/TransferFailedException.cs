@@ -1,0 +1,28 @@
+using MigrationCluster.Protocol.DataPlane;
+
+namespace MigrationCluster.DataPlane;
+
+/// <summary>A transfer session ended before its manifest agreed. Every call of a failed session throws the first reason.</summary>
+public sealed class TransferFailedException : IOException
+{
+    public TransferFailedException(TransferFailureReason reason, string message, Exception? innerException = null)
+        : base(message, innerException) => Reason = reason;
+
+    public TransferFailureReason Reason { get; }
+
+    /// <summary>Stable, e.g. <c>transfer.connection-lost</c>.</summary>
+    public string Code => "transfer." + Reason switch
+    {
+        TransferFailureReason.ConnectionLost => "connection-lost",
+        TransferFailureReason.PageCorrupt => "page-corrupt",
+        TransferFailureReason.DeviceChunkCorrupt => "device-chunk-corrupt",
+        TransferFailureReason.BadFrame => "bad-frame",
+        TransferFailureReason.ManifestDisagrees => "manifest-disagrees",
+        TransferFailureReason.DeviceSinkFailed => "device-sink-failed",
+        TransferFailureReason.Cancelled => "cancelled",
+        TransferFailureReason.HandshakeRefused => "handshake-refused",
+        TransferFailureReason.HandshakeTimedOut => "handshake-timed-out",
+        TransferFailureReason.DeviceStreamDisagrees => "device-stream-disagrees",
+        _ => "defect",
+    };
+}
