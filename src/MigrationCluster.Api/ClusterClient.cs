@@ -87,7 +87,7 @@ public sealed class ClusterClient : IDisposable
             (error is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new ApiException(
-                new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}: {error.Message}",
+                new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}",
                     [new Reason(ErrorCodes.HostUnreachable, error.Message, "start mc-node there, or name another with --coordinator")]),
                 ApiException.Unreachable);
         }

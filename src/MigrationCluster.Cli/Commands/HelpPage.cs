@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace MigrationCluster.Cli.Commands;
+
+/// <summary>The generated help, then what only a person would write: examples, units, exit codes.</summary>
+public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineAction
+{
+    private const string Units = """
+        Units:
+          time    300ms, 1s                 (a whole number with ms or s)
+          size    512MiB, 1GiB              (a whole number with MiB or GiB)
+          rate    100MiB/s, 1GiB/s          (a whole number with MiB/s or GiB/s)
+        """;
+
+    private const string ExitCodes = """
+        Exit codes:
+          0  done
+          1  error, or something is not as it should be
+          2  usage: the command line or the file given is wrong
+          3  refused; all reasons are printed, nothing has moved
+          4  aborted by a limit (no convergence, a deadline); the guest runs on the source
+          5  cancelled; the guest runs on the source
+          6  moved, but the source could not release everything
+          7  in doubt: not known yet who may run the guest
+          130  interrupted with Ctrl-C; a migration being watched goes on
+        """;
+
+    public override bool ClearsParseErrors => true;
+
+    public override int Invoke(ParseResult parseResult)
+    {
+        int result = generated.Invoke(parseResult);
+        var output = parseResult.InvocationConfiguration.Output;
+        string name = parseResult.CommandResult.Command.Name;
+        if (Examples(parseResult.CommandResult.Command) is { } examples) output.WriteLine("Examples:\n" + examples + "\n");
+        if (parseResult.CommandResult.Command is RootCommand || name is "demo" or "migrate") output.WriteLine(Units + "\n");
+        output.WriteLine(ExitCodes);
+        return result;
+    }
+
+    private static string? Examples(Command command) => command.Name switch
+    {
+        _ when command is RootCommand => """
+              migctl demo                                     see a migration on this machine, nothing else needed
+              migctl node list
+              migctl guest start --host alpha --spec web.json
+              migctl migrate web --to beta --max-downtime 300ms
+              migctl migration watch m-7f3a9c
+            """,
+        "demo" => """
+              migctl demo
+              migctl demo --memory 256MiB --devices net,serial
+              migctl demo --output json | jq .downtimeMs
+              migctl demo --keep                              leave it running, to play with
+            """,
+        "migrate" => """
+              migctl migrate web --to beta                    shows the migration until it has ended
+              migctl migrate web --to beta --detach           prints its id and returns
+
+            Ctrl-C stops watching, not the migration: `migctl migration watch ID` goes on
+            watching, `migctl migration cancel ID` brings the guest back.
+            """,
+        "start" => """
+              migctl guest start --host alpha --spec web.json
+
+            web.json:
+              {
+                "name": "web",
+                "memoryMiB": 512,
+                "vcpus": { "count": 2, "pattern": "hotset", "dirtyRateMiBps": 50 },
+                "devices": [
+                  { "name": "net0", "template": "net-basic", "peerToPeer": ["gpu0"] },
+                  { "name": "gpu0", "template": "gpu-256" }
+                ]
+              }
+
+            Patterns: uniform, hotset, sequential. Templates: see `migctl node list`.
+            """,
+        "guest" => """
+              migctl guest list
+              migctl guest check web                          the guest checks its own memory and devices
+            """,
+        "migration" => """
+              migctl migration list
+              migctl migration show m-7f3a9c --output json
+              migctl migration cancel m-7f3a9c
+            """,
+        _ => null,
+    };
+}

@@ -1,0 +1,78 @@
+using System.CommandLine;
+using MigrationCluster.Api;
+using MigrationCluster.Cli.Rendering;
+using MigrationCluster.Cli.Watching;
+
+namespace MigrationCluster.Cli.Commands;
+
+public static class MigrateCommand
+{
+    public static Command Build(Terminal terminal, Interruption interruption)
+    {
+        var guest = new Argument<string>("GUEST") { Description = "the guest to move" };
+        var to = new Option<string>("--to") { Description = "the host to move it to", HelpName = "HOST", Required = true };
+        var maxDowntime = UnitOptions.MaxDowntime();
+        var wait = new Option<bool>("--wait") { Description = "show the migration until it has ended (the default)" };
+        var detach = new Option<bool>("--detach") { Description = "return as soon as it is under way" };
+        var migrate = new Command("migrate", "Moves a running guest to another host.") { guest, to, maxDowntime, wait, detach };
+        migrate.Validators.Add(result =>
+        {
+            if (result.GetValue(wait) && result.GetValue(detach)) result.AddError("--wait and --detach exclude each other");
+        });
+        Invocation.Handle(migrate, terminal, interruption, async (run, cancellationToken) =>
+        {
+            using var client = run.Connect();
+            var started = await client.MigrateAsync(
+                new MigrateRequest(
+                    run.Parse.GetRequiredValue(guest), run.Parse.GetRequiredValue(to),
+                    (int)maxDowntime.Read(run.Parse).TotalMilliseconds),
+                cancellationToken);
+            if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, cancellationToken);
+            if (run.Json) run.WriteJson(started);
+            else run.Terminal.Output.WriteLine($"{started.Id} is under way; see it with `migctl migration watch {started.Id}`");
+            return ExitCodes.Done;
+        });
+        return migrate;
+    }
+
+    /// <summary>Shows a migration until it has ended, then its report; the exit code is its outcome.</summary>
+    internal static async Task<int> WatchToEndAsync(
+        Invocation run, ClusterClient client, MigrationView migration, CancellationToken cancellationToken)
+    {
+        run.Narration.WriteLine($"{migration.Id}: {migration.Guest}, {migration.Source} → {migration.Destination}");
+        var watcher = new MigrationWatcher(client, run.Terminal, run.Json, TimeProvider.System);
+        MigrationView ended;
+        try
+        {
+            ended = await watcher.WatchAsync(migration, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            run.Terminal.Error.WriteLine(
+                $"Stopped watching; {migration.Id} goes on. Watch it again with `migctl migration watch {migration.Id}`, " +
+                $"call it off with `migctl migration cancel {migration.Id}`.");
+            if (run.Json) run.WriteJson(watcher.Latest ?? migration);
+            return run.Interruption.ExitCode;
+        }
+        catch (ApiException error) when (error.HttpStatus == ApiException.Unreachable)
+        {
+            ErrorText.Write(run.Terminal.Error, error.Error);
+            run.Terminal.Error.WriteLine(
+                $"The outcome of {migration.Id} is not known here; ask with `migctl migration show {migration.Id}`.");
+            if (run.Json) run.WriteJson(new { migration = migration.Id, outcome = Outcomes.InDoubt, error = error.Error });
+            return ExitCodes.InDoubt;
+        }
+        Present(run, ended);
+        return ExitCodes.Of(ended);
+    }
+
+    internal static void Present(Invocation run, MigrationView migration)
+    {
+        if (run.Json)
+        {
+            run.WriteJson(migration);
+            return;
+        }
+        MigrationReport.Write(run.Terminal.Console, migration);
+    }
+}

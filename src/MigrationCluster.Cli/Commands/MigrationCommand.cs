@@ -1,0 +1,59 @@
+using System.CommandLine;
+using MigrationCluster.Api;
+using MigrationCluster.Cli.Rendering;
+
+namespace MigrationCluster.Cli.Commands;
+
+public static class MigrationCommand
+{
+    private static readonly Argument<string> Id = new("ID") { Description = "the migration's id, e.g. m-7f3a9c" };
+
+    public static Command Build(Terminal terminal, Interruption interruption)
+    {
+        var list = new Command("list", "Lists migrations, under way and ended.");
+        Invocation.Handle(list, terminal, interruption, ListAsync);
+        var show = new Command("show", "Shows a migration: where it is, or how it went.") { Id };
+        Invocation.Handle(show, terminal, interruption, ShowAsync);
+        var watch = new Command("watch", "Shows a migration until it has ended; the exit code is its outcome.") { Id };
+        Invocation.Handle(watch, terminal, interruption, async (run, cancellationToken) =>
+        {
+            using var client = run.Connect();
+            var migration = await client.GetMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
+            return await MigrateCommand.WatchToEndAsync(run, client, migration, cancellationToken);
+        });
+        var cancel = new Command("cancel",
+            "Calls a migration off: the guest stays on the source. Refused (exit code 3) once it is decided.")
+        {
+            Id,
+        };
+        Invocation.Handle(cancel, terminal, interruption, CancelAsync);
+        return new Command("migration", "Migrations under way and ended.") { list, show, watch, cancel };
+    }
+
+    private static async Task<int> ListAsync(Invocation run, CancellationToken cancellationToken)
+    {
+        using var client = run.Connect();
+        var migrations = await client.ListMigrationsAsync(cancellationToken);
+        if (run.Json) run.WriteJson(migrations);
+        else run.Terminal.Console.Write(Listings.Migrations(migrations));
+        return ExitCodes.Done;
+    }
+
+    private static async Task<int> ShowAsync(Invocation run, CancellationToken cancellationToken)
+    {
+        using var client = run.Connect();
+        var migration = await client.GetMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
+        if (!run.Json) new PlainProgress(run.Terminal.Output).Show(migration);
+        MigrateCommand.Present(run, migration);
+        return ExitCodes.Done;
+    }
+
+    private static async Task<int> CancelAsync(Invocation run, CancellationToken cancellationToken)
+    {
+        using var client = run.Connect();
+        var migration = await client.CancelMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
+        if (run.Json) run.WriteJson(migration);
+        else run.Terminal.Output.WriteLine($"{migration.Id} is being called off; see it with `migctl migration watch {migration.Id}`");
+        return ExitCodes.Done;
+    }
+}

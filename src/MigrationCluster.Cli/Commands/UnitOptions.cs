@@ -1,0 +1,31 @@
+namespace MigrationCluster.Cli.Commands;
+
+/// <summary>The options with units, and their ranges.</summary>
+public static class UnitOptions
+{
+    /// <summary>A source waits 10 s paused before it keeps its guest: a longer limit could not be used.</summary>
+    private static readonly TimeSpan LongestDowntime = TimeSpan.FromSeconds(10);
+
+    public static UnitOption<TimeSpan> MaxDowntime() => new(
+        "--max-downtime", "300ms", Units.DurationForm, Units.TryDuration,
+        "1ms to 10s", value => value > TimeSpan.Zero && value <= LongestDowntime)
+    {
+        Description = "longest blackout to accept; pre-copy goes on until less is predicted",
+        HelpName = "TIME",
+    };
+
+    public static UnitOption<int> Memory() => new(
+        "--memory", "1GiB", Units.SizeForm, Units.TrySizeMiB, "64MiB to 1024GiB", value => value is >= 64 and <= 1 << 20)
+    {
+        Description = "RAM of the guest",
+        HelpName = "SIZE",
+    };
+
+    public static UnitOption<int> DirtyRate() => new(
+        "--dirty-rate", "100MiB/s", Units.RateForm, Units.TryRateMiBps,
+        "1MiB/s to 100GiB/s", value => value is >= 1 and <= 100 << 10)
+    {
+        Description = "what the guest's vCPUs write each second",
+        HelpName = "RATE",
+    };
+}

@@ -1,0 +1,67 @@
+using MigrationCluster.Api;
+using Spectre.Console;
+
+namespace MigrationCluster.Cli.Rendering;
+
+/// <summary>Tables of nodes, guests and migrations: one row a line, no borders, easy to cut.</summary>
+public static class Listings
+{
+    public static Table Nodes(IReadOnlyList<NodeView> nodes)
+    {
+        var table = Plain("NAME", "ADDRESS", "ROLE", "STATE", "MEMORY", "FREE", "GUESTS", "TEMPLATES");
+        foreach (var node in nodes)
+        {
+            Add(table, node.Name, node.Address, node.Coordinator ? "coordinator" : "agent",
+                node.Reachable ? "up" : "unreachable", $"{node.MemoryMiB} MiB", $"{node.MemoryFreeMiB} MiB",
+                Joined(node.Guests), Joined(node.Templates.Keys.Order(StringComparer.Ordinal)));
+        }
+        return table;
+    }
+
+    public static Table Guests(IReadOnlyList<GuestView> guests)
+    {
+        var table = Plain("NAME", "HOST", "STATE", "MEMORY", "EPOCH", "MIGRATION", "DEVICES");
+        foreach (var guest in guests)
+        {
+            Add(table, guest.Name, guest.Host, guest.State, $"{guest.MemoryMiB} MiB", guest.Epoch.ToString(),
+                guest.Migration ?? "-", Joined(guest.Devices.Select(device => device.Name)));
+        }
+        return table;
+    }
+
+    public static Table Devices(GuestView guest)
+    {
+        var table = Plain("DEVICE", "TEMPLATE", "STATE", "P2P GROUP");
+        foreach (var device in guest.Devices)
+            Add(table, device.Name, device.Template, device.State, device.Group.ToString());
+        return table;
+    }
+
+    public static Table Migrations(IReadOnlyList<MigrationView> migrations)
+    {
+        var table = Plain("ID", "GUEST", "FROM", "TO", "PHASE", "OUTCOME", "STARTED", "DOWNTIME");
+        foreach (var migration in migrations)
+        {
+            Add(table, migration.Id, migration.Guest, migration.Source, migration.Destination, migration.Phase,
+                migration.Outcome, migration.StartedAt.ToString("yyyy-MM-dd HH:mm:ss'Z'"),
+                migration.Report is { } report ? Figures.Ms(report.DowntimeMs) : "-");
+        }
+        return table;
+    }
+
+    private static Table Plain(params string[] columns)
+    {
+        var table = new Table().Border(TableBorder.None);
+        foreach (string column in columns) table.AddColumn(new TableColumn(new Text(column)).NoWrap().PadRight(2));
+        return table;
+    }
+
+    private static void Add(Table table, params string[] cells) =>
+        table.AddRow(cells.Select(cell => new Text(cell)));
+
+    private static string Joined(IEnumerable<string> names)
+    {
+        string joined = string.Join(',', names);
+        return joined.Length == 0 ? "-" : joined;
+    }
+}
