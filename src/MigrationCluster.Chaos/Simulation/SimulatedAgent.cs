@@ -10,9 +10,9 @@ namespace MigrationCluster.Chaos.Simulation;
 
 /// <summary>One host's agent: the real source and destination machines over a simulated guest process. Its journal is the
 /// feed; a crash forgets the states, which are rebuilt from it.</summary>
-internal sealed class SimulatedAgent(HostName host, Random random)
+internal sealed class SimulatedAgent(
+    HostName host, Random random, IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect> sources)
 {
-    private static readonly SourceMachine Sources = new();
     private static readonly DestinationMachine Destinations = new();
 
     private Dictionary<MigrationId, SourceState> _sources = [];
@@ -38,7 +38,7 @@ internal sealed class SimulatedAgent(HostName host, Random random)
 
     public List<(MigrationId Migration, object Effect)> Pending() =>
     [
-        .. _sources.SelectMany(pair => Sources.Pending(pair.Value).Select(effect => (pair.Key, (object)effect))),
+        .. _sources.SelectMany(pair => sources.Pending(pair.Value).Select(effect => (pair.Key, (object)effect))),
         .. _destinations.SelectMany(pair => Destinations.Pending(pair.Value).Select(effect => (pair.Key, (object)effect))),
     ];
 
@@ -197,7 +197,7 @@ internal sealed class SimulatedAgent(HostName host, Random random)
     }
 
     private string? Run(MigrationId id, SourceCommand command) =>
-        Record(Side.Source, Sources.Decide(_sources.GetValueOrDefault(id, SourceState.New), command));
+        Record(Side.Source, sources.Decide(_sources.GetValueOrDefault(id, SourceState.New), command));
 
     private string? Run(MigrationId id, DestinationCommand command) =>
         Record(Side.Destination, Destinations.Decide(_destinations.GetValueOrDefault(id, DestinationState.New), command));
@@ -216,7 +216,7 @@ internal sealed class SimulatedAgent(HostName host, Random random)
     private void Evolve(Side side, AgentEvent e)
     {
         if (side == Side.Source)
-            _sources[e.Migration] = Sources.Evolve(_sources.GetValueOrDefault(e.Migration, SourceState.New), e);
+            _sources[e.Migration] = sources.Evolve(_sources.GetValueOrDefault(e.Migration, SourceState.New), e);
         else
             _destinations[e.Migration] = Destinations.Evolve(_destinations.GetValueOrDefault(e.Migration, DestinationState.New), e);
     }

@@ -4,6 +4,7 @@ using MigrationCluster.Protocol.Invariants;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Source;
 using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Simulation;
@@ -15,9 +16,9 @@ namespace MigrationCluster.Chaos.Simulation;
 /// </summary>
 internal sealed class SimulatedFleet
 {
-    private static readonly CoordinatorMachine Coordinator = new();
     private static readonly GuestName Guest = new("g");
 
+    private readonly IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect> _coordinator;
     private readonly Random _random;
     private readonly SimulatedAgent[] _agents;
     private readonly int[] _cursors = [0, 0];
@@ -28,12 +29,18 @@ internal sealed class SimulatedFleet
     private bool _faults = true;
     private bool _destroyed;
 
-    public SimulatedFleet(int seed)
+    /// <param name="coordinator">the product's, or one with a planted bug.</param>
+    /// <param name="source">the product's, or one with a planted bug.</param>
+    public SimulatedFleet(
+        int seed,
+        IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>? coordinator = null,
+        IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>? source = null)
     {
+        _coordinator = coordinator ?? new CoordinatorMachine();
         _random = new Random(seed);
         var complete = new HashSet<MigrationId>();
         _agents = [.. new[] { "a", "b" }.Select(name =>
-            new SimulatedAgent(new HostName(name), _random) { CompleteStreams = complete })];
+            new SimulatedAgent(new HostName(name), _random, source ?? new SourceMachine()) { CompleteStreams = complete })];
         _row = GuestRow.Start(Guest, _agents[0].Host, new Epoch(1));
         _agents[0].Guest = new SimulatedGuest(
             _agents[0].Host, new FenceRecord(Guest, new Fence(new Epoch(1), new Term(1)), GuestRole.Owner));
@@ -145,7 +152,7 @@ internal sealed class SimulatedFleet
     private void Order()
     {
         var effects = _migrations.SelectMany(pair =>
-            Coordinator.Pending(pair.Value).Select(effect => (pair.Key, effect))).ToList();
+            _coordinator.Pending(pair.Value).Select(effect => (pair.Key, effect))).ToList();
         if (effects.Count == 0) return;
         var (id, chosen) = effects[_random.Next(effects.Count)];
         switch (chosen)
@@ -189,11 +196,11 @@ internal sealed class SimulatedFleet
 
     private void Tell(MigrationId id, CoordinatorCommand command)
     {
-        if (Coordinator.Decide(_migrations[id], command) is not Accepted<CoordinatorEvent> accepted) return;
+        if (_coordinator.Decide(_migrations[id], command) is not Accepted<CoordinatorEvent> accepted) return;
         foreach (var e in accepted.Events)
         {
             if (e is CoordinatorEvent.PhaseEntered entered) Say($"{id}: {entered.Phase}");
-            _migrations[id] = Coordinator.Evolve(_migrations[id], e);
+            _migrations[id] = _coordinator.Evolve(_migrations[id], e);
         }
     }
 

@@ -110,6 +110,10 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 return Accept(new SourceFailed(s.Migration, read.At, "device.error",
                     $"{broken.Name} of {s.Guest} is in Error; only a reset brings it back"));
 
+            case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup && Unquiet(read.Devices) is { } member:
+                return Accept(new SourceFailed(s.Migration, read.At, "group.not-quiet",
+                    $"{member.Name} does P2P DMA with other devices of {s.Guest} but cannot be P2P-quiet; remove the edge"));
+
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup:
                 return Accept(new SetupCollected(s.Migration, read.At, read.Records, read.Devices));
 
@@ -154,6 +158,11 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 return Accept();
         }
     }
+
+    /// <summary>A group migrates only if every member can be P2P-quiet; a device that is alone needs no P2P support.</summary>
+    private static PlannedDevice? Unquiet(IReadOnlyList<PlannedDevice> devices) => devices
+        .GroupBy(device => device.Group).Where(group => group.Count() > 1).SelectMany(group => group)
+        .FirstOrDefault(device => !RunningBarrier.HasP2P(device));
 
     private static Decision<AgentEvent> DecideIteration(SourceState s, SourceCommand.IterationEnded e)
     {
