@@ -46,7 +46,7 @@ public partial class VfioUserClient
             null => "is a plain device, no endpoint of a guest process",
             { Version: var theirs } when theirs > ours => $"speaks extension version {theirs}, this side {ours}: upgrade this side",
             { Version: var theirs } when theirs < ours => $"speaks extension version {theirs}, this side {ours}: upgrade the guest process",
-            { Serves: var serves } when serves < needed => $"serves a {serves}, not a {needed}",
+            { Serves: var serves } when serves < needed => $"serves kind {serves}, and {needed} is needed",
             _ => null,
         };
         if (reason is not null) throw new DeviceRefusedException($"{SocketPath} {reason}", Errno.EPROTO);

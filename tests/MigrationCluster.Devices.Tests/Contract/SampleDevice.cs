@@ -11,7 +11,7 @@ namespace MigrationCluster.Devices.Tests.Contract;
 /// The smallest device that has everything: content in a register region, a doorbell that writes guest memory, a mappable
 /// region, interrupts, pre-copy and P2P as asked for. Its stream is sections of tag, length, content and sum.
 /// </summary>
-internal sealed class SampleDevice : IMigratableDevice, IMappableRegions
+internal class SampleDevice : IMigratableDevice, IMappableRegions
 {
     public const int ContentBytes = 2048;
 
@@ -230,6 +230,7 @@ internal sealed class SampleDevice : IMigratableDevice, IMappableRegions
 
     public ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         foreach (var window in _windows.Values) window.Memory?.Dispose();
         Memory.Dispose();
         return ValueTask.CompletedTask;
