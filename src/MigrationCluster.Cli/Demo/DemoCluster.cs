@@ -106,7 +106,7 @@ public sealed class DemoCluster : IDisposable
         ["memoryMiB"] = Math.Max(4096, settings.MemoryMiB + (settings.GpuCount * DemoSettings.GpuMemoryMiB) + 512),
         ["templates"] = new JsonObject
         {
-            ["net-basic"] = Template("net", []),
+            ["net-basic"] = Template("net", new JsonObject { ["dma-rate"] = "5", ["p2p-rate"] = "200" }),
             ["gpu-256"] = Template("gpu", new JsonObject
             {
                 ["memory-mib"] = DemoSettings.GpuMemoryMiB.ToString(),

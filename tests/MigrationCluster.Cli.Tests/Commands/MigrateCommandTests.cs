@@ -1,0 +1,130 @@
+using System.Text.Json;
+using MigrationCluster.Api;
+
+namespace MigrationCluster.Cli.Tests.Commands;
+
+public sealed class MigrateCommandTests
+{
+    private const string Start = "POST /v1/migrations";
+    private const string Watch = "GET /v1/migrations/m-1/watch";
+
+    [Theory]
+    [InlineData(Outcomes.Completed, 0)]
+    [InlineData(Outcomes.Failed, 1)]
+    [InlineData(Outcomes.Refused, 3)]
+    [InlineData(Outcomes.Aborted, 4)]
+    [InlineData(Outcomes.Cancelled, 5)]
+    [InlineData(Outcomes.InDoubt, 7)]
+    public async Task Watches_to_the_end_and_exits_with_the_outcome(string outcome, int code)
+    {
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On(Start, Samples.Migration(Outcomes.Running, 1))
+            .OnEach(Watch, Samples.Migration(Outcomes.Running, 2), Samples.Migration(outcome, 3));
+        var ran = await Ran.Migctl("migrate", "web", "--to", "beta", "--max-downtime", "1s", "--coordinator", fake.Url);
+        Assert.Equal(code, ran.Code);
+        Assert.Contains("""POST /v1/migrations {"guest":"web","to":"beta","maxDowntimeMs":1000}""", fake.Requests);
+        Assert.Contains("GET /v1/migrations/m-1/watch?after=2", fake.Requests);
+        Assert.Contains("[  0.01 s]  Preparing", ran.Output);
+        Assert.Empty(ran.Error);
+    }
+
+    [Fact]
+    public async Task Json_keeps_progress_off_stdout()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On(Start, Samples.Migration(Outcomes.Running, 1))
+            .OnEach(Watch, Samples.Migration(Outcomes.Completed, 2, report: Samples.Report()));
+        var ran = await Ran.Migctl("migrate", "web", "--to", "beta", "--output", "json", "--coordinator", fake.Url);
+        Assert.Equal(0, ran.Code);
+        using var document = JsonDocument.Parse(ran.Output);
+        Assert.Equal(143.2, document.RootElement.GetProperty("report").GetProperty("downtimeMs").GetDouble());
+        Assert.Contains("Preparing", ran.Error);
+    }
+
+    [Fact]
+    public async Task Detach_returns_with_the_id()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).On(Start, Samples.Migration(Outcomes.Running, 1));
+        var ran = await Ran.Migctl("migrate", "web", "--to", "beta", "--detach", "--coordinator", fake.Url);
+        Assert.Equal(0, ran.Code);
+        Assert.StartsWith("m-1 is under way", ran.Output);
+        Assert.Single(fake.Requests);
+    }
+
+    [Fact]
+    public async Task A_refusal_prints_every_reason_with_its_remedy()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).Fails(Start, 409, new ApiError(
+            ErrorCodes.Refused, "web cannot move to beta",
+            [
+                new Reason("destination.memory", "beta has 100 MiB free, web needs 1024 MiB", "free memory on beta"),
+                new Reason("destination.template", "beta has no template gpu-256", "add it to beta's configuration"),
+            ]));
+        var ran = await Ran.Migctl("migrate", "web", "--to", "beta", "--coordinator", fake.Url);
+        Assert.Equal(3, ran.Code);
+        Assert.Equal("""
+            migctl: web cannot move to beta [migration.refused]
+              - beta has 100 MiB free, web needs 1024 MiB [destination.memory]
+                free memory on beta
+              - beta has no template gpu-256 [destination.template]
+                add it to beta's configuration
+
+            """, ran.Error);
+    }
+
+    [Theory]
+    [InlineData("text")]
+    [InlineData("json")]
+    public async Task Ctrl_c_stops_watching_and_says_how_to_go_on(string form)
+    {
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On(Start, Samples.Migration(Outcomes.Running, 1))
+            .OnEach(Watch, Samples.Migration(Outcomes.Running, 2, [new PhaseView("Planning", 0), new PhaseView("Preparing", 1), new PhaseView("PreCopy", 5)]));
+        var interruption = new Interruption();
+        var output = new RaisesAt("PreCopy", interruption);
+        // In JSON form the progress goes to the other stream, so there the request itself is the barrier.
+        var run = Ran.Migctl(interruption, output, "migrate", "web", "--to", "beta", "--output", form, "--coordinator", fake.Url);
+        if (form == "json") await InterruptAtAsync(fake, "after=2", interruption);
+        var ran = await run;
+        Assert.Equal(130, ran.Code);
+        Assert.Contains("migctl migration watch m-1", ran.Error);
+        Assert.Contains("migctl migration cancel m-1", ran.Error);
+        Assert.DoesNotContain(fake.Requests, request => request.Contains("cancel"));
+        if (form == "json") Assert.Equal("running", JsonDocument.Parse(ran.Output).RootElement.GetProperty("outcome").GetString());
+    }
+
+    [Fact]
+    public async Task Cancel_too_late_is_refused()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).Fails(
+            "POST /v1/migrations/m-1/cancel", 409, new ApiError(ErrorCodes.TooLate, "m-1 is decided", []));
+        Assert.Equal(3, (await Ran.Migctl("migration", "cancel", "m-1", "--coordinator", fake.Url)).Code);
+    }
+
+    [Fact]
+    public async Task Show_is_a_question_and_not_an_outcome()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On("GET /v1/migrations/m-1", Samples.Migration(Outcomes.Failed, reasons: [new Reason("peer.lost", "beta is gone", "mend it")]));
+        var ran = await Ran.Migctl("migration", "show", "m-1", "--coordinator", fake.Url);
+        Assert.Equal(0, ran.Code);
+        Assert.Contains("Failed: web runs on alpha as before", ran.Output);
+        Assert.Contains("beta is gone [peer.lost]", ran.Output);
+    }
+
+    private static async Task InterruptAtAsync(FakeCoordinator fake, string request, Interruption interruption)
+    {
+        await fake.UntilAsked(request);
+        interruption.Raise();
+    }
+
+    /// <summary>Ctrl-C at the moment a line is printed.</summary>
+    private sealed class RaisesAt(string line, Interruption interruption) : StringWriter
+    {
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            if (value?.Contains(line) == true) interruption.Raise();
+        }
+    }
+}
