@@ -93,7 +93,7 @@ public sealed class TransferReceiver : IAsyncDisposable
             }
             if (number == 0)
             {
-                var channel = new ReceiveChannel(number, socket, _shape, _funnel, _meter, HandleDeviceFrameAsync, IsComplete);
+                var channel = new ReceiveChannel(number, socket, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
                 _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => AckDevice(channel, sequence, bytes))));
                 _channels.Add(channel.RunAsync());
                 return;
@@ -101,8 +101,9 @@ public sealed class TransferReceiver : IAsyncDisposable
             var sink = new PageSink(_ram, _meter);
             _pageSinks.Add(sink);
             _channels.Add(new ReceiveChannel(
-                number, socket, _shape, _funnel, _meter, (from, header, payload) => HandlePages(sink, from, header, payload), IsComplete)
-                .RunAsync());
+                number, socket, _shape, _funnel, _meter,
+                (ReceiveChannel from, in FrameHeader header, ReadOnlySpan<byte> payload) => HandlePages(sink, from, header, payload),
+                IsComplete).RunAsync());
         }
     }
 
@@ -111,24 +112,26 @@ public sealed class TransferReceiver : IAsyncDisposable
 
     private bool IsComplete() => _completion.Task.IsCompletedSuccessfully;
 
-    private ValueTask HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlyMemory<byte> payload)
+    private AsyncSignal? HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
-        sink.Take(header, payload.Span);
-        long bytes = payload.Length;
+        long bytes = sink.Take(header, payload);
         channel.Acks.Add(header.Sequence, bytes);
         _meter.AddAcked(bytes);
-        return ValueTask.CompletedTask;
+        return null;
     }
 
-    private ValueTask HandleDeviceFrameAsync(ReceiveChannel channel, FrameHeader header, ReadOnlyMemory<byte> payload)
+    private AsyncSignal? HandleDeviceFrame(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
-        if (header.Kind != FrameKind.Manifest) return _inboxes[header.Device].PostAsync(header, payload, _funnel.Stopping);
-        if (!Checks.Matches(payload.Span))
+        if (header.Kind != FrameKind.Manifest)
+        {
+            var inbox = _inboxes[header.Device];
+            return inbox.TryPost(header, payload) ? null : inbox.Emptied;
+        }
+        if (!Checks.Matches(payload))
             throw new TransferFailedException(TransferFailureReason.BadFrame, "the manifest does not match its CRC-32C");
-        var theirs = TransferManifest.TryRead(payload.Span[sizeof(uint)..])
-            ?? throw new TransferFailedException(TransferFailureReason.BadFrame, "the manifest is malformed");
-        Compare(channel, theirs);
-        return ValueTask.CompletedTask;
+        Compare(channel, TransferManifest.TryRead(payload[sizeof(uint)..])
+            ?? throw new TransferFailedException(TransferFailureReason.BadFrame, "the manifest is malformed"));
+        return null;
     }
 
     /// <summary>What arrived is frozen first: nothing may change after it was agreed upon.</summary>

@@ -1,11 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.DataPlane.Sending;
 using MigrationCluster.Protocol.DataPlane;
-using MigrationCluster.Protocol.Integrity;
 using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.DataPlane;
@@ -24,20 +22,23 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     private readonly MappedGuestRam _ram;
     private readonly BreakFunnel _funnel = new();
     private readonly TransferMeter _meter = new();
-    private readonly FairGate _deviceGate = new();
-    private readonly DeviceLane[] _lanes;
+    private readonly bool[] _ended;
     private readonly TaskCompletionSource<string> _verdict = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private SendChannel[] _channels = [];
+    private readonly SendChannel[] _channels;
+    private readonly DeviceWriter _devices;
     private PagePass? _pass;
     private Task _passSenders = Task.CompletedTask;
     private int _passes;
     private bool _disposed;
 
-    private TransferSender(MappedGuestRam ram, int deviceCount)
+    private TransferSender(MappedGuestRam ram, SessionShape shape, Socket[] sockets)
     {
         _ram = ram;
-        _lanes = new DeviceLane[deviceCount];
-        for (int i = 0; i < deviceCount; i++) _lanes[i] = new DeviceLane();
+        _ended = new bool[shape.DeviceCount];
+        _channels = [.. sockets.Select((socket, number) => new SendChannel(number, socket, shape, _funnel, _meter, this))];
+        _devices = new DeviceWriter(_ended.Length, _channels[0], _funnel, _meter);
+        foreach (var channel in _channels) channel.Start();
+        _devices.Start();
     }
 
     public TransferCounters Counters => _meter.Read();
@@ -60,11 +61,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Channels, DataPlaneWire.MaxChannels);
         var shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
         var sockets = await ChannelOpening.OpenAllAsync(destination, token, shape, options, cancellationToken);
-        var sender = new TransferSender(ram, deviceCount);
-        sender._channels = [.. sockets.Select((socket, number) =>
-            new SendChannel(number, socket, shape, sender._funnel, sender._meter, sender))];
-        foreach (var channel in sender._channels) channel.Start();
-        return sender;
+        return new TransferSender(ram, shape, sockets);
     }
 
     /// <summary>
@@ -88,8 +85,9 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
             var senders = new Task[_channels.Length - 1];
             for (int i = 0; i < senders.Length; i++)
             {
-                var sender = new PageSender(_channels[i + 1], _channels.Length, _ram, pass, _meter);
-                senders[i] = Task.Run(() => BreakOnErrorAsync(sender.RunAsync(cancellationToken), "a pass"), CancellationToken.None);
+                var channel = _channels[i + 1];
+                var sender = new PageSender(channel, _channels.Length, _ram, pass, _funnel, _meter);
+                senders[i] = Task.Run(() => SendShareAsync(sender, channel, cancellationToken), CancellationToken.None);
             }
             await (_passSenders = Task.WhenAll(senders));
         }
@@ -102,53 +100,42 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    /// <summary>Sends the next bytes of a device's stream; ends when they are on their way, and waits while the device's
-    /// window of 2 MiB is full.</summary>
+    /// <summary>Sends the next bytes of a device's stream; ends when they have left, and waits while 2 MiB of this device
+    /// are not acknowledged.</summary>
     /// <param name="offset">stream offset of the first byte; chunks follow each other without gaps.</param>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendDeviceAsync(
-        int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    /// <param name="data">1 byte to 256 KiB (<see cref="DataPlaneWire.MaxDeviceChunkBytes"/>); borrowed until the call ends.</param>
+    /// <exception cref="TransferFailedException">the session ended.</exception>
+    public ValueTask SendDeviceAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
-        var lane = _lanes[device];
-        if (offset != lane.Sent) throw new ArgumentException($"device {device}: bytes at {offset} follow {lane.Sent}");
-        while (data.Length > 0)
-        {
-            var chunk = data[..Math.Min(data.Length, DataPlaneWire.MaxDeviceChunkBytes)];
-            await SendInLaneAsync(lane, FrameKind.DeviceChunk, device, lane.Sent, (ulong)chunk.Length, chunk, cancellationToken);
-            data = data[chunk.Length..];
-        }
+        if (data.Length is 0 or > DataPlaneWire.MaxDeviceChunkBytes)
+            throw new ArgumentException($"device {device}: a chunk of {data.Length} bytes");
+        return SendInLaneAsync(FrameKind.DeviceChunk, device, offset, (ulong)data.Length, data, cancellationToken);
     }
 
     /// <summary>Says that all of a device's initial bytes were sent; <see cref="AreInitialBytesLoaded"/> tells when the
     /// destination's device has loaded them.</summary>
     public ValueTask EndInitialBytesAsync(int device, CancellationToken cancellationToken) => SendInLaneAsync(
-        _lanes[device], FrameKind.InitialBytesEnd, device, _lanes[device].Sent, 0, default, cancellationToken);
+        FrameKind.InitialBytesEnd, device, _devices.StreamOf(device).Bytes, 0, default, cancellationToken);
 
     /// <summary>The switchover acknowledgement of one device.</summary>
-    public bool AreInitialBytesLoaded(int device) => _lanes[device].InitialLoaded;
+    public bool AreInitialBytesLoaded(int device) => _devices.InitialLoaded(device);
 
     /// <summary>The destination's device has accepted the stream up to this offset.</summary>
-    public ulong AckedDeviceBytes(int device) => _lanes[device].Acked;
+    public ulong AckedDeviceBytes(int device) => _devices.AckedBytes(device);
 
     /// <summary>Ends a device's stream; waits until the destination's device has accepted all of it.</summary>
     /// <param name="bytes">length of the whole stream.</param>
     /// <param name="crc32C">CRC-32C over all of it, as the device's own side counted it.</param>
     /// <exception cref="TransferFailedException">the digest is not that of what was sent, or the session ended.</exception>
-    public async ValueTask EndDeviceAsync(int device, ulong bytes, uint crc32C, CancellationToken cancellationToken)
+    public async Task EndDeviceAsync(int device, ulong bytes, uint crc32C, CancellationToken cancellationToken)
     {
-        var lane = _lanes[device];
         var stream = new DeviceStream(device, bytes, crc32C);
-        if (stream != new DeviceStream(device, lane.Sent, lane.Crc32C))
-            _funnel.Break(
-                TransferFailureReason.DeviceStreamDisagrees,
-                $"{stream}, and {lane.Sent} bytes with CRC-32C {lane.Crc32C} were sent");
-        await SendInLaneAsync(lane, FrameKind.DeviceEnd, device, bytes, crc32C, default, cancellationToken);
-        while (!lane.IsIdle)
-        {
-            _funnel.ThrowIfBroken();
-            await lane.Credit.WaitAsync(cancellationToken);
-        }
-        lane.Ended = stream;
+        var sent = _devices.StreamOf(device);
+        if (stream != sent)
+            _funnel.Break(TransferFailureReason.DeviceStreamDisagrees, $"{stream} was read, and {sent} was sent");
+        await SendInLaneAsync(FrameKind.DeviceEnd, device, bytes, crc32C, default, cancellationToken);
+        await _devices.EndAcked(device).WaitAsync(cancellationToken);
+        _ended[device] = true;
     }
 
     /// <summary>Compares what both sides hold, and ends the session. Every device's stream must have been ended.</summary>
@@ -156,11 +143,12 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     /// <exception cref="TransferFailedException">they differ, or the session ended before.</exception>
     public async Task<TransferManifest> FinishAsync(CancellationToken cancellationToken)
     {
-        if (_pass is not null || _lanes.Any(lane => lane.Ended is null))
+        if (_pass is not null || _ended.Contains(false))
             throw new InvalidOperationException("a pass is under way, or a device's stream was not ended");
-        var manifest = new TransferManifest(_ram.DigestOfPages(), [.. _lanes.Select(lane => lane.Ended!.Value)]);
+        var manifest = new TransferManifest(_ram.DigestOfPages(), [.. _ended.Select((_, device) => _devices.StreamOf(device))]);
         byte[] bytes = manifest.ToBytes();
-        await SendFrameAsync(new AsyncSignal(), new SentFrame(FrameKind.Manifest, 0, 0, (ulong)bytes.Length, 0, 0), bytes, cancellationToken);
+        await _devices.SendAsync(
+            _ended.Length, new SentFrame(FrameKind.Manifest, 0, 0, (ulong)bytes.Length, 0, 0), bytes, cancellationToken);
         string theirs = await _verdict.Task.WaitAsync(cancellationToken);
         if (theirs != manifest.Digest)
         {
@@ -178,6 +166,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         _disposed = true;
         _funnel.Break(TransferFailureReason.Cancelled, "the source closed the session");
         foreach (var channel in _channels) await channel.Reading;
+        await _devices.Running;
         await _passSenders; // ends by itself once the funnel is broken, and must not outlive the mapping
         foreach (var channel in _channels) channel.Dispose();
         _funnel.Dispose();
@@ -186,7 +175,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     void IAckTarget.TakeAck(in SentFrame frame)
     {
         if (frame.Kind is FrameKind.Pages or FrameKind.ZeroRun) Volatile.Read(ref _pass)?.TakeAck(frame);
-        else if (frame.Kind != FrameKind.Manifest) _lanes[frame.Device].TakeAck(frame);
+        else _devices.TakeAck(frame);
     }
 
     void IAckTarget.TakeVerdict(ReadOnlySpan<byte> digest) => _verdict.TrySetResult(Convert.ToHexStringLower(digest));
@@ -195,82 +184,33 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
 
     void IAckTarget.ChannelEnded()
     {
-        foreach (var lane in _lanes) lane.Credit.Set();
         if (_funnel.Failure is { } failure)
             _verdict.TrySetException(new TransferFailedException(failure.Reason, failure.Message, failure));
         _ = _verdict.Task.Exception;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendInLaneAsync(
-        DeviceLane lane, FrameKind kind, int device, ulong first, ulong count, ReadOnlyMemory<byte> data,
-        CancellationToken cancellationToken)
+    private ValueTask SendInLaneAsync(
+        FrameKind kind, int device, ulong first, ulong count, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
-        _funnel.ThrowIfBroken();
-        while (!lane.TryReserve())
-        {
-            await lane.Credit.WaitAsync(cancellationToken);
-            _funnel.ThrowIfBroken();
-        }
-        lane.Sent += (ulong)data.Length;
-        await SendFrameAsync(
-            lane.Turn, new SentFrame(kind, (ushort)device, first, count, data.Length, 0), data, cancellationToken, lane);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)device, (uint)_ended.Length, nameof(device));
+        return _devices.SendAsync(
+            device, new SentFrame(kind, (ushort)device, first, count, data.Length, 0), data, cancellationToken);
     }
 
-    /// <summary>Sends one frame on the device channel, in turn.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendFrameAsync(
-        AsyncSignal turn, SentFrame frame, ReadOnlyMemory<byte> data, CancellationToken cancellationToken, DeviceLane? lane = null)
-    {
-        var channel = _channels[0];
-        // From here on giving up would leave a gap, so a cancellation ends the session, which opens the gate as well.
-        var registration = cancellationToken.UnsafeRegister(static funnel => ((BreakFunnel)funnel!).Break(
-            TransferFailureReason.Cancelled, "a device's stream was cancelled"), _funnel);
-        await _deviceGate.EnterAsync(turn);
-        try
-        {
-            _funnel.ThrowIfBroken();
-            await channel.MakeRoomAsync(FrameHeader.SizeBytes + sizeof(uint) + data.Length, data.Length, _funnel.Stopping);
-            AppendChecked(channel, frame, data.Span, lane);
-            await channel.FlushAsync(_funnel.Stopping);
-        }
-        catch (OperationCanceledException)
-        {
-            _funnel.ThrowIfBroken();
-            throw;
-        }
-        finally
-        {
-            _deviceGate.Leave();
-            registration.Dispose();
-        }
-    }
-
-    private void AppendChecked(SendChannel channel, in SentFrame frame, ReadOnlySpan<byte> data, DeviceLane? lane)
-    {
-        var payload = channel.Append(frame);
-        if (payload.Length == 0) return;
-        Checks.Write(payload, data);
-        if (lane is null) return;
-        uint check = System.Buffers.Binary.BinaryPrimitives.ReadUInt32LittleEndian(payload);
-        lane.Crc32C = Crc32C.Combine(lane.Crc32C, check, (ulong)data.Length);
-        _meter.AddDevice(data.Length);
-    }
-
-    /// <summary>An error of one channel's share ends the session, except a cancellation between two frames.</summary>
-    private async Task BreakOnErrorAsync(Task share, string what)
+    /// <summary>Never faults: an error of one channel's share ends the session, except a cancellation between two frames.</summary>
+    private async Task SendShareAsync(PageSender sender, SendChannel channel, CancellationToken cancellationToken)
     {
         try
         {
-            await share;
+            await sender.RunAsync(cancellationToken);
         }
-        catch (OperationCanceledException) when (_funnel.Failure is null)
+        catch (OperationCanceledException) when (_funnel.Failure is null && cancellationToken.IsCancellationRequested)
         {
-            // The caller's own cancellation; SendPagesAsync throws it.
+            // SendPagesAsync throws it.
         }
         catch (Exception exception)
         {
-            _funnel.Break(exception, what);
+            await channel.BreakAsync(exception);
         }
     }
 }

@@ -1,1 +1,35 @@
-return 0;
+using MigrationCluster.Benchmarks;
+using MigrationCluster.Benchmarks.DataPlane;
+
+// Speed is measured here, as ratios against something in the same run; absolute figures are printed, never gated.
+using var interrupt = new CancellationTokenSource();
+Console.CancelKeyPress += (_, pressed) =>
+{
+    pressed.Cancel = true; // the run cleans up, then ends
+    interrupt.Cancel();
+};
+try
+{
+    return args switch
+    {
+        ["dataplane"] => await DataPlaneBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
+        _ => Usage(),
+    };
+}
+catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
+{
+    Console.Error.WriteLine("interrupted");
+    return 130;
+}
+
+static int Usage()
+{
+    Console.Error.WriteLine("""
+        usage: MigrationCluster.Benchmarks dataplane
+
+          dataplane   guest pages and device state over loopback, against a plain socket copy with the same check
+
+        One line a figure: `name: value unit`. Exit status 1 when a ratio or an allocation misses its bar, 2 on wrong usage.
+        """);
+    return 2;
+}

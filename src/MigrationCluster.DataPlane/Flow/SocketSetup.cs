@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 
 namespace MigrationCluster.DataPlane.Flow;
 
@@ -26,7 +25,6 @@ internal static class SocketSetup
                 $"data plane: {endpoint.Address} is no loopback address, and plain mode stays on loopback");
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     internal static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (data.Length > 0) data = data[await socket.SendAsync(data, cancellationToken)..];

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using MigrationCluster.DataPlane.Flow;
@@ -123,12 +124,14 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendAsync(int length, CancellationToken cancellationToken)
     {
         meter.AddProtocol(length);
         cancellationToken.ThrowIfCancellationRequested();
         _partlySent = true;
-        await SocketSetup.SendAllAsync(socket, _buffer.AsMemory(0, length), cancellationToken);
+        for (int sent = 0; sent < length;)
+            sent += await socket.SendAsync(_buffer.AsMemory(sent, length - sent), cancellationToken);
         _partlySent = false;
     }
 

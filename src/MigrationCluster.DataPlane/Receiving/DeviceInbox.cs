@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Sending;
 using MigrationCluster.Protocol.DataPlane;
@@ -17,7 +16,7 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
     private const int SmallestBufferBytes = 4096;
 
     private readonly Lock _lock = new();
-    private readonly AsyncSignal _filled = new(), _emptied = new();
+    private readonly AsyncSignal _filled = new();
     private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(_ => new Place())];
     private int _oldest, _count;
     private ulong _accepted;
@@ -30,12 +29,8 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
         get { lock (_lock) return _ended; }
     }
 
-    /// <summary>Takes a frame over; waits for a place. From the channel's reading loop only.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    internal async ValueTask PostAsync(FrameHeader header, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
-    {
-        while (!TryPost(header, payload.Span)) await _emptied.WaitAsync(cancellationToken);
-    }
+    /// <summary>Set when a place has become free.</summary>
+    internal AsyncSignal Emptied { get; } = new();
 
     /// <summary>Hands frames to the device, one after the other, until the session stops; never faults.</summary>
     internal async Task RunAsync(Action<ulong, long> acknowledge)
@@ -46,9 +41,16 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
             {
                 while (Peek() is { } place)
                 {
-                    await HandleAsync(place);
-                    lock (_lock) (_oldest, _count) = ((_oldest + 1) % Places, _count - 1);
-                    _emptied.Set();
+                    Check(place);
+                    try
+                    {
+                        await GiveAsync(place);
+                    }
+                    catch (Exception exception) when (!funnel.Stopping.IsCancellationRequested)
+                    {
+                        throw Wrong(TransferFailureReason.DeviceSinkFailed, exception.Message, exception);
+                    }
+                    Accept(place);
                     acknowledge(place.Header.Sequence, place.Length);
                 }
                 await _filled.WaitAsync(funnel.Stopping);
@@ -60,15 +62,13 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask HandleAsync(Place place)
+    private void Check(Place place)
     {
         var header = place.Header;
         if (_ended is not null) throw Wrong(TransferFailureReason.BadFrame, "a frame follows the end of its stream");
         if (header.First != _accepted)
             throw Wrong(TransferFailureReason.BadFrame, $"a frame at offset {header.First} follows {_accepted}");
-        var data = place.Buffer.AsMemory(0, place.Length);
-        if (header.Kind == FrameKind.DeviceChunk && Crc32C.Compute(data.Span) != place.Check)
+        if (header.Kind == FrameKind.DeviceChunk && Crc32C.Compute(place.Buffer.AsSpan(0, place.Length)) != place.Check)
             throw Wrong(
                 TransferFailureReason.DeviceChunkCorrupt,
                 $"{place.Length} bytes at offset {header.First} do not match their CRC-32C");
@@ -76,41 +76,37 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
             throw Wrong(
                 TransferFailureReason.DeviceStreamDisagrees,
                 $"the stream of {_accepted} bytes has CRC-32C {_crc:x8}, on the source {header.Count:x8}");
-        try
-        {
-            await GiveAsync(header, data, place.Check);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException || !funnel.Stopping.IsCancellationRequested)
-        {
-            throw Wrong(TransferFailureReason.DeviceSinkFailed, exception.Message, exception);
-        }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask GiveAsync(FrameHeader header, ReadOnlyMemory<byte> data, uint check)
+    private ValueTask GiveAsync(Place place) => place.Header.Kind switch
     {
-        switch (header.Kind)
+        FrameKind.DeviceChunk => sink.WriteAsync(
+            device, place.Header.First, place.Buffer.AsMemory(0, place.Length), funnel.Stopping),
+        FrameKind.InitialBytesEnd => sink.EndInitialBytesAsync(device, funnel.Stopping),
+        _ => sink.EndAsync(device, place.Header.First, (uint)place.Header.Count, funnel.Stopping),
+    };
+
+    private void Accept(Place place)
+    {
+        if (place.Header.Kind == FrameKind.DeviceChunk)
         {
-            case FrameKind.DeviceChunk:
-                await sink.WriteAsync(device, header.First, data, funnel.Stopping);
-                _crc = Crc32C.Combine(_crc, check, (ulong)data.Length);
-                _accepted += (ulong)data.Length;
-                meter.AddDevice(data.Length);
-                break;
-            case FrameKind.InitialBytesEnd:
-                await sink.EndInitialBytesAsync(device, funnel.Stopping);
-                break;
-            default:
-                await sink.EndAsync(device, header.First, (uint)header.Count, funnel.Stopping);
-                lock (_lock) _ended = new DeviceStream(device, header.First, (uint)header.Count);
-                break;
+            _crc = Crc32C.Combine(_crc, place.Check, (ulong)place.Length);
+            _accepted += (ulong)place.Length;
+            meter.AddDevice(place.Length);
         }
+        lock (_lock)
+        {
+            if (place.Header.Kind == FrameKind.DeviceEnd) _ended = new DeviceStream(device, _accepted, _crc);
+            (_oldest, _count) = ((_oldest + 1) % Places, _count - 1);
+        }
+        Emptied.Set();
     }
 
     private TransferFailedException Wrong(TransferFailureReason reason, string why, Exception? inner = null) =>
         new(reason, $"device {device}: {why}", inner);
 
-    private bool TryPost(in FrameHeader header, ReadOnlySpan<byte> payload)
+    /// <summary>Takes a frame over; false when all places are taken. From the channel's reading loop only.</summary>
+    internal bool TryPost(in FrameHeader header, ReadOnlySpan<byte> payload)
     {
         Place place;
         lock (_lock)

@@ -24,8 +24,9 @@ internal sealed class PageSink(MappedGuestRam ram, TransferMeter meter)
         lock (_lock) _sealed = true;
     }
 
+    /// <returns>bytes of pages that came over the wire.</returns>
     /// <exception cref="TransferFailedException">a page does not match its check, or comes after the manifest.</exception>
-    internal void Take(in FrameHeader header, ReadOnlySpan<byte> payload)
+    internal long Take(in FrameHeader header, ReadOnlySpan<byte> payload)
     {
         lock (_lock)
         {
@@ -34,11 +35,10 @@ internal sealed class PageSink(MappedGuestRam ram, TransferMeter meter)
             {
                 ram.ClearPages((long)header.First, (long)header.Count);
                 meter.AddZeros((long)header.Count * PageSizeBytes);
+                return 0;
             }
-            else
-            {
-                TakePages((long)header.First, (int)header.Count, payload);
-            }
+            TakePages((long)header.First, (int)header.Count, payload);
+            return (long)header.Count * PageSizeBytes;
         }
     }
 

@@ -4,6 +4,10 @@ using MigrationCluster.Protocol.DataPlane;
 
 namespace MigrationCluster.DataPlane.Receiving;
 
+/// <summary>Takes one frame.</summary>
+/// <returns>null; or, when there is no place for it now, the signal to wait for before offering it again.</returns>
+internal delegate AsyncSignal? FrameHandler(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload);
+
 /// <summary>The destination's end of one connection: one loop reads frames, one writes acknowledgements.</summary>
 internal sealed class ReceiveChannel
 {
@@ -11,14 +15,14 @@ internal sealed class ReceiveChannel
     private readonly Socket _socket;
     private readonly BreakFunnel _funnel;
     private readonly FrameReader _reader;
-    private readonly Func<ReceiveChannel, FrameHeader, ReadOnlyMemory<byte>, ValueTask> _handle;
+    private readonly FrameHandler _handle;
     private readonly Func<bool> _mayEnd;
 
     /// <param name="handle">gets every frame, in order.</param>
     /// <param name="mayEnd">whether the source may close now.</param>
     internal ReceiveChannel(
         int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter,
-        Func<ReceiveChannel, FrameHeader, ReadOnlyMemory<byte>, ValueTask> handle, Func<bool> mayEnd)
+        FrameHandler handle, Func<bool> mayEnd)
     {
         (_number, _socket, _funnel, _handle, _mayEnd) = (number, socket, funnel, handle, mayEnd);
         Acks = new AckWriter(socket, funnel, meter);
@@ -26,7 +30,7 @@ internal sealed class ReceiveChannel
         _reader = new FrameReader(
             socket, shape, devices ? FrameRoute.DeviceChannel : FrameRoute.PageChannel,
             devices ? sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes : DataPlaneWire.MaxPayloadBytes,
-            meter, beforeWaiting: Acks.Flush);
+            meter);
     }
 
     internal AckWriter Acks { get; }
@@ -38,7 +42,16 @@ internal sealed class ReceiveChannel
         var writing = Acks.RunAsync();
         try
         {
-            while (await _reader.ReadAsync(_funnel.Stopping)) await _handle(this, _reader.Header, _reader.Payload);
+            int received;
+            do
+            {
+                while (_reader.TryRead())
+                    while (_handle(this, _reader.Header, _reader.Payload.Span) is { } full) await full.WaitAsync(_funnel.Stopping);
+                var receiving = _reader.ReceiveAsync(_funnel.Stopping);
+                if (!receiving.IsCompleted) Acks.Flush(); // no input: the moment to acknowledge what came before
+                received = await receiving;
+            }
+            while (_reader.Received(received));
             if (!_mayEnd()) _funnel.Break(TransferFailureReason.ConnectionLost, $"the source closed connection {_number}");
         }
         catch (Exception exception)

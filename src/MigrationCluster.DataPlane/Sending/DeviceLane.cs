@@ -1,68 +1,94 @@
-using MigrationCluster.DataPlane.Flow;
+using System.Threading.Tasks.Sources;
 using MigrationCluster.Protocol.DataPlane;
 
 namespace MigrationCluster.DataPlane.Sending;
 
-/// <summary>One device's stream on the source: where it stands, and how much of it is under way.</summary>
+/// <summary>One device's stream on the source: where it stands, the frame its caller wants sent, what is under way.</summary>
 /// <remarks>
-/// Window of one device: 8 frames, 2 MiB. The destination has as many places for it, so a slow device never keeps the
-/// channel from the others. All of them together: 64 devices * 8 + the manifest are 513 frames, within the channel's 4096;
-/// the bytes of a channel are bounded by the channel's own window.
+/// Guarded by <see cref="DeviceWriter"/>'s lock. Window of one device: 8 frames, 2 MiB. The destination has as many places
+/// for it, so a slow device never keeps the channel from the others. All of them together: 64 devices * 8 + the manifest
+/// are 513 frames, within the channel's 4096; its bytes are bounded by the channel's own window of 16 MiB.
 /// </remarks>
-internal sealed class DeviceLane
+internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSource
 {
     internal const int MaxFrames = 8;
 
-    private readonly Lock _lock = new();
-    private int _inFlight;
-    private ulong _acked;
-    private bool _initialLoaded;
+    private ManualResetValueTaskSourceCore<bool> _sent = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration _registration;
 
-    internal AsyncSignal Credit { get; } = new();
+    /// <summary>What the caller wants sent next, and where that stands.</summary>
+    internal SentFrame Frame { get; private set; }
 
-    internal AsyncSignal Turn { get; } = new();
+    internal ReadOnlyMemory<byte> Data { get; private set; }
 
-    /// <summary>Offset of the next byte to send.</summary>
-    internal ulong Sent { get; set; }
+    internal LaneRequest Request { get; set; }
 
-    /// <summary>CRC-32C of everything sent.</summary>
+    internal int InFlight { get; set; }
+
+    /// <summary>Offset of the next byte to send, and CRC-32C of everything before it.</summary>
+    internal ulong Position { get; set; }
+
     internal uint Crc32C { get; set; }
 
-    internal DeviceStream? Ended { get; set; }
+    /// <summary>The destination's device has accepted the stream up to here.</summary>
+    internal ulong Acked { get; set; }
 
-    internal ulong Acked
+    internal bool InitialLoaded { get; set; }
+
+    /// <summary>Ends when the destination's device has accepted the whole stream, or the session has ended.</summary>
+    internal TaskCompletionSource EndAcked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal DeviceStream Stream => new(number, Position, Crc32C);
+
+    /// <summary>Takes a frame to send; the result ends when the frame has left, or <see cref="Finish"/> says otherwise.</summary>
+    internal ValueTask Ask(in SentFrame frame, ReadOnlyMemory<byte> data)
     {
-        get { lock (_lock) return _acked; }
+        (Frame, Data) = (frame, data);
+        _sent.Reset();
+        return new ValueTask(this, _sent.Version);
     }
 
-    internal bool InitialLoaded
+    /// <summary>After <see cref="Ask"/>, before its result is awaited.</summary>
+    internal void CancelWith(CancellationToken cancellationToken)
     {
-        get { lock (_lock) return _initialLoaded; }
+        if (cancellationToken.CanBeCanceled)
+            _registration = cancellationToken.UnsafeRegister(static (lane, token) => ((DeviceLane)lane!).Cancel(token), this);
     }
 
-    internal bool IsIdle
+    internal void Finish(Exception? exception)
     {
-        get { lock (_lock) return _inFlight == 0; }
+        (Request, Data) = (LaneRequest.None, default);
+        if (exception is null) _sent.SetResult(true);
+        else _sent.SetException(exception);
     }
 
-    internal bool TryReserve()
+    private void Cancel(CancellationToken token) => writer.Cancel(this, token);
+
+    void IValueTaskSource.GetResult(short token)
     {
-        lock (_lock)
-        {
-            if (_inFlight == MaxFrames) return false;
-            _inFlight++;
-            return true;
-        }
+        _registration.Dispose();
+        _registration = default;
+        _sent.GetResult(token);
     }
 
-    internal void TakeAck(in SentFrame frame)
-    {
-        lock (_lock)
-        {
-            _inFlight--;
-            if (frame.Kind == FrameKind.DeviceChunk) _acked = frame.First + frame.Count;
-            else if (frame.Kind == FrameKind.InitialBytesEnd) _initialLoaded = true;
-        }
-        Credit.Set();
-    }
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _sent.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _sent.OnCompleted(continuation, state, token, flags);
+}
+
+/// <summary>Where the frame that a lane's caller wants sent stands.</summary>
+internal enum LaneRequest
+{
+    None,
+
+    /// <summary>The device's window is full.</summary>
+    WaitsForCredit,
+
+    /// <summary>In the queue.</summary>
+    Ready,
+
+    /// <summary>The writing loop has it.</summary>
+    BeingSent,
 }

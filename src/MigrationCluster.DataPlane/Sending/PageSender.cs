@@ -12,39 +12,42 @@ namespace MigrationCluster.DataPlane.Sending;
 /// A live page changes while it is sent, so it is copied into the channel's buffer first, and the check covers the copy.
 /// A page that changes between the two looks at it is dirty again and comes with the next pass.
 /// </remarks>
-internal sealed class PageSender(SendChannel channel, int channels, MappedGuestRam ram, PagePass pass, TransferMeter meter)
+internal sealed class PageSender(
+    SendChannel channel, int channels, MappedGuestRam ram, PagePass pass, BreakFunnel funnel, TransferMeter meter)
 {
     private const int PageSizeBytes = GuestMemoryLayout.PageSizeBytes;
 
     // The stretch of data that the file was last asked for: pages from _known to _dataFirst are a hole.
     private long _known, _dataFirst, _dataEnd;
 
+    /// <summary>Ends when all of the share was acknowledged.</summary>
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
-        for (long from = 0; pass.TryNextRun(channel.Number, channels, from, out long first, out long count); from = first + count)
-            await SendRunAsync(first, first + count, cancellationToken);
-        await channel.FlushAsync(cancellationToken);
-        await channel.DrainAsync(cancellationToken);
-    }
-
-    private async ValueTask SendRunAsync(long page, long end, CancellationToken cancellationToken)
-    {
-        while (page < end)
+        using var registration = cancellationToken.UnsafeRegister(
+            static channel => ((SendChannel)channel!).BreakIfSending(), channel);
+        for (long from = 0; pass.TryNextRun(channel.Number, channels, from, out long page, out long count);)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            int zeros = CountZeroPages(page, end);
-            if (zeros > 0)
+            for (from = page + count; page < from;)
             {
-                await channel.MakeRoomAsync(FrameHeader.SizeBytes, 0, cancellationToken);
-                AppendZeroRun(page, zeros);
-                page += zeros;
-                continue;
+                cancellationToken.ThrowIfCancellationRequested();
+                int zeros = CountZeroPages(page, from);
+                int data = zeros > 0 ? 0 : CountDataPages(page, from);
+                while (!channel.HasRoom(FrameHeader.SizeBytes + data * (sizeof(uint) + PageSizeBytes), data * PageSizeBytes))
+                {
+                    funnel.ThrowIfBroken();
+                    if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
+                    else await channel.Credit.WaitAsync(cancellationToken);
+                }
+                if (zeros > 0) AppendZeroRun(page, zeros);
+                else AppendPages(page, data);
+                page += zeros + data;
             }
-            int count = CountDataPages(page, end);
-            await channel.MakeRoomAsync(
-                FrameHeader.SizeBytes + count * (sizeof(uint) + PageSizeBytes), count * PageSizeBytes, cancellationToken);
-            AppendPages(page, count);
-            page += count;
+        }
+        while (!channel.Window.IsEmpty)
+        {
+            funnel.ThrowIfBroken();
+            if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
+            else await channel.Credit.WaitAsync(cancellationToken);
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
 
@@ -7,8 +6,12 @@ namespace MigrationCluster.DataPlane.Sending;
 
 /// <summary>
 /// The source's end of one connection: frames are written into one buffer and leave together; acknowledgements come back.
-/// One writer at a time.
 /// </summary>
+/// <remarks>
+/// One writer at a time. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MustSend) channel.Sent(await
+/// channel.SendAsync(…)); else await channel.Credit.WaitAsync(…); }</c>: the awaits are the socket's and the signal's own,
+/// so that a frame allocates nothing.
+/// </remarks>
 internal sealed class SendChannel : IDisposable
 {
     // A full pages frame, or as many small frames as fit.
@@ -21,37 +24,38 @@ internal sealed class SendChannel : IDisposable
     private readonly IAckTarget _target;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
     private readonly FrameReader _reader;
-    private int _filled;
+    private int _start, _filled;
+    private volatile bool _sending;
 
     internal SendChannel(
         int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter, IAckTarget target)
     {
         (Number, _socket, _funnel, _meter, _target) = (number, socket, funnel, meter, target);
-        _reader = new FrameReader(
-            socket, shape, FrameRoute.Back, sizeof(uint) + DataPlaneWire.MaxAbortTextBytes, meter, beforeWaiting: null);
+        _reader = new FrameReader(socket, shape, FrameRoute.Back, sizeof(uint) + DataPlaneWire.MaxAbortTextBytes, meter);
     }
 
     internal int Number { get; }
 
     internal InFlightWindow Window { get; } = new();
 
-    /// <summary>Set with every acknowledgement; for the one who fills this channel.</summary>
+    /// <summary>Set with every acknowledgement, and when the session ends; for the one who writes to this channel.</summary>
     internal AsyncSignal Credit { get; } = new();
 
     /// <summary>Ends when the connection has; never faults.</summary>
     internal Task Reading { get; private set; } = Task.CompletedTask;
 
+    /// <summary>Whether the buffer holds bytes that have not left.</summary>
+    internal bool MustSend => _filled > 0;
+
     internal void Start() => Reading = ReadAcksAsync();
 
-    /// <summary>Makes room in the buffer and in the window, sending and waiting as needed.</summary>
-    /// <param name="frameBytes">of the frame to come, header included.</param>
+    /// <summary>Whether a frame fits into the buffer and into the window.</summary>
+    /// <param name="frameBytes">header included.</param>
     /// <param name="dataBytes">page or device bytes in it.</param>
-    internal ValueTask MakeRoomAsync(int frameBytes, int dataBytes, CancellationToken cancellationToken) =>
-        _filled + frameBytes <= BufferBytes && Window.HasRoom(dataBytes)
-            ? ValueTask.CompletedTask
-            : MakeRoomSlowlyAsync(dataBytes, cancellationToken);
+    internal bool HasRoom(int frameBytes, int dataBytes) =>
+        _start == 0 && _filled + frameBytes <= BufferBytes && Window.HasRoom(dataBytes);
 
-    /// <summary>Writes a header and hands out the payload's place. Room must have been made.</summary>
+    /// <summary>Writes a header and hands out the payload's place. There must be room.</summary>
     internal Span<byte> Append(in SentFrame frame)
     {
         ulong sequence = Window.Add(frame);
@@ -64,43 +68,40 @@ internal sealed class SendChannel : IDisposable
         return place;
     }
 
-    /// <summary>Sends what the buffer holds. Cancelling in the middle of it ends the session: half a frame is out.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    internal async ValueTask FlushAsync(CancellationToken cancellationToken)
+    /// <summary>Sends what the buffer holds; <see cref="Sent"/> takes the result. Only the session's end stops it.</summary>
+    internal ValueTask<int> SendAsync(CancellationToken cancellationToken)
     {
-        if (_filled == 0) return;
-        cancellationToken.ThrowIfCancellationRequested();
-        var sending = SocketSetup.SendAllAsync(_socket, _buffer.AsMemory(0, _filled), _funnel.Stopping);
-        _filled = 0;
-        if (sending.IsCompletedSuccessfully)
+        _sending = true; // before the look at the token: see BreakIfSending
+        if (cancellationToken.IsCancellationRequested)
         {
-            sending.GetAwaiter().GetResult();
-            return;
+            _sending = false;
+            cancellationToken.ThrowIfCancellationRequested();
         }
-        var registration = cancellationToken.UnsafeRegister(static funnel => ((BreakFunnel)funnel!).Break(
-            TransferFailureReason.Cancelled, "cancelled in the middle of a frame"), _funnel);
-        try
-        {
-            await sending;
-        }
-        catch (Exception exception) when (exception is SocketException or OperationCanceledException)
-        {
-            await BreakAfterSendErrorAsync(exception);
-        }
-        finally
-        {
-            registration.Dispose();
-        }
+        return _socket.SendAsync(_buffer.AsMemory(_start, _filled - _start), _funnel.Stopping);
     }
 
-    /// <summary>Waits until everything sent was acknowledged.</summary>
-    internal async ValueTask DrainAsync(CancellationToken cancellationToken)
+    internal void Sent(int count)
     {
-        while (!Window.IsEmpty)
-        {
-            _funnel.ThrowIfBroken();
-            await Credit.WaitAsync(cancellationToken);
-        }
+        _start += count;
+        if (_start == _filled) _start = _filled = 0;
+        _sending = false;
+    }
+
+    /// <summary>For a caller's cancellation: half a frame may be out, so a send can only be given up with the session.</summary>
+    internal void BreakIfSending()
+    {
+        if (_sending) _funnel.Break(TransferFailureReason.Cancelled, "cancelled in the middle of a frame");
+    }
+
+    /// <summary>
+    /// Turns a writer's error into the session's end. A destination that gives up says why and closes; the send fails first,
+    /// but the reason lies in our input. So the reader decides, and only if it has nothing to say is this a lost connection.
+    /// </summary>
+    internal async Task BreakAsync(Exception exception)
+    {
+        if (exception is SocketException)
+            await Task.WhenAny(Reading, Task.Delay(PeersReason, CancellationToken.None));
+        _funnel.Break(exception, $"connection {Number}");
     }
 
     /// <summary>Says that no more frames come; the destination then closes.</summary>
@@ -118,51 +119,17 @@ internal sealed class SendChannel : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask MakeRoomSlowlyAsync(int dataBytes, CancellationToken cancellationToken)
-    {
-        await FlushAsync(cancellationToken);
-        while (!Window.HasRoom(dataBytes))
-        {
-            _funnel.ThrowIfBroken();
-            await Credit.WaitAsync(cancellationToken);
-        }
-    }
-
-    /// <summary>
-    /// A destination that gives up says why and closes; the send fails first, but the reason lies in our input. So the
-    /// reader decides, and only if it has nothing to say in time this is a lost connection.
-    /// </summary>
-    private async ValueTask BreakAfterSendErrorAsync(Exception exception)
-    {
-        if (exception is SocketException)
-            await Task.WhenAny(Reading, Task.Delay(PeersReason, CancellationToken.None));
-        _funnel.Break(exception, $"connection {Number}");
-        _funnel.ThrowIfBroken();
-    }
-
     private async Task ReadAcksAsync()
     {
         try
         {
-            while (await _reader.ReadAsync(_funnel.Stopping))
+            do
             {
-                var header = _reader.Header;
-                if (header.Kind == FrameKind.Ack)
-                {
-                    TakeAck(header);
-                    continue;
-                }
-                var payload = _reader.Payload[sizeof(uint)..];
-                if (!Checks.Matches(_reader.Payload.Span))
-                    throw new TransferFailedException(TransferFailureReason.BadFrame, "a frame does not match its CRC-32C");
-                if (header.Kind == FrameKind.Abort)
-                    throw new TransferFailedException(
-                        (TransferFailureReason)header.First,
-                        "the destination gave up: " + System.Text.Encoding.UTF8.GetString(payload.Span));
-                _target.TakeVerdict(payload.Span);
+                while (_reader.TryRead()) Take(_reader.Header, _reader.Payload.Span);
             }
-            if (!_target.HasVerdict) _funnel.Break(TransferFailureReason.ConnectionLost, $"the destination closed connection {Number}");
+            while (_reader.Received(await _reader.ReceiveAsync(_funnel.Stopping)));
+            if (!_target.HasVerdict)
+                _funnel.Break(TransferFailureReason.ConnectionLost, $"the destination closed connection {Number}");
         }
         catch (Exception exception)
         {
@@ -173,6 +140,22 @@ internal sealed class SendChannel : IDisposable
             Credit.Set();
             _target.ChannelEnded();
         }
+    }
+
+    private void Take(in FrameHeader header, ReadOnlySpan<byte> payload)
+    {
+        if (header.Kind == FrameKind.Ack)
+        {
+            TakeAck(header);
+            return;
+        }
+        if (!Checks.Matches(payload))
+            throw new TransferFailedException(TransferFailureReason.BadFrame, "a frame does not match its CRC-32C");
+        payload = payload[sizeof(uint)..];
+        if (header.Kind == FrameKind.Abort)
+            throw new TransferFailedException(
+                (TransferFailureReason)header.First, "the destination gave up: " + System.Text.Encoding.UTF8.GetString(payload));
+        _target.TakeVerdict(payload);
     }
 
     private void TakeAck(in FrameHeader ack)

@@ -1,0 +1,179 @@
+using System.Buffers.Binary;
+using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Integrity;
+
+namespace MigrationCluster.DataPlane.Sending;
+
+/// <summary>
+/// The only writer of the device channel: takes one frame of each device in turn, so that a busy device starves no other.
+/// </summary>
+internal sealed class DeviceWriter
+{
+    private readonly Lock _lock = new();
+    private readonly Queue<DeviceLane> _ready;
+    private readonly AsyncSignal _wake = new();
+    private readonly DeviceLane[] _lanes;
+    private readonly SendChannel _channel;
+    private readonly BreakFunnel _funnel;
+    private readonly TransferMeter _meter;
+
+    /// <param name="deviceCount">lanes for devices; one more, the last, is the session's own.</param>
+    internal DeviceWriter(int deviceCount, SendChannel channel, BreakFunnel funnel, TransferMeter meter)
+    {
+        (_channel, _funnel, _meter) = (channel, funnel, meter);
+        _lanes = [.. Enumerable.Range(0, deviceCount + 1).Select(lane => new DeviceLane(this, lane))];
+        _ready = new Queue<DeviceLane>(_lanes.Length);
+    }
+
+    /// <summary>Ends with the session; never faults.</summary>
+    internal Task Running { get; private set; } = Task.CompletedTask;
+
+    internal void Start() => Running = RunAsync();
+
+    internal ulong AckedBytes(int device)
+    {
+        lock (_lock) return _lanes[device].Acked;
+    }
+
+    internal bool InitialLoaded(int device)
+    {
+        lock (_lock) return _lanes[device].InitialLoaded;
+    }
+
+    /// <summary>What was sent of a device's stream; its caller must not be sending.</summary>
+    internal DeviceStream StreamOf(int device)
+    {
+        lock (_lock) return _lanes[device].Stream;
+    }
+
+    /// <summary>See <see cref="DeviceLane.EndAcked"/>.</summary>
+    internal Task EndAcked(int device) => _lanes[device].EndAcked.Task;
+
+    /// <summary>Sends one frame in turn; ends when it has left.</summary>
+    /// <param name="number">the device, or their number for the session's own lane.</param>
+    /// <param name="data">borrowed until then.</param>
+    /// <exception cref="InvalidOperationException">the device's caller has a frame waiting already.</exception>
+    internal ValueTask SendAsync(int number, in SentFrame frame, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var lane = _lanes[number];
+        ValueTask sent;
+        lock (_lock)
+        {
+            if (lane.Request != LaneRequest.None)
+                throw new InvalidOperationException($"device {number} has one caller at a time");
+            if (frame.Kind != FrameKind.Manifest && frame.First != lane.Position)
+                throw new ArgumentException($"device {number}: a frame at offset {frame.First} follows {lane.Position}");
+            _funnel.ThrowIfBroken();
+            sent = lane.Ask(frame, data);
+            lane.Request = lane.InFlight < DeviceLane.MaxFrames ? LaneRequest.Ready : LaneRequest.WaitsForCredit;
+            if (lane.Request == LaneRequest.Ready) _ready.Enqueue(lane);
+        }
+        _wake.Set();
+        lane.CancelWith(cancellationToken);
+        return sent;
+    }
+
+    internal void TakeAck(in SentFrame frame)
+    {
+        lock (_lock)
+        {
+            var lane = _lanes[frame.Kind == FrameKind.Manifest ? _lanes.Length - 1 : frame.Device];
+            lane.InFlight--;
+            if (frame.Kind == FrameKind.DeviceChunk) lane.Acked = frame.First + frame.Count;
+            else if (frame.Kind == FrameKind.InitialBytesEnd) lane.InitialLoaded = true;
+            else if (frame.Kind == FrameKind.DeviceEnd) lane.EndAcked.TrySetResult();
+            if (lane.Request != LaneRequest.WaitsForCredit) return;
+            lane.Request = LaneRequest.Ready;
+            _ready.Enqueue(lane);
+        }
+        _wake.Set();
+    }
+
+    /// <summary>A frame that still waits for credit is taken back; one further on can only be given up with the session.</summary>
+    internal void Cancel(DeviceLane lane, CancellationToken token)
+    {
+        lock (_lock)
+        {
+            if (lane.Request == LaneRequest.None) return;
+            if (lane.Request == LaneRequest.WaitsForCredit)
+            {
+                lane.Finish(new OperationCanceledException(token));
+                return;
+            }
+        }
+        _funnel.Break(TransferFailureReason.Cancelled, "a device's stream was cancelled");
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                while (TryTake() is { } lane)
+                {
+                    while (!_channel.HasRoom(FrameHeader.SizeBytes + sizeof(uint) + lane.Data.Length, lane.Data.Length))
+                    {
+                        _funnel.ThrowIfBroken();
+                        await _channel.Credit.WaitAsync(_funnel.Stopping);
+                    }
+                    Append(lane);
+                    while (_channel.MustSend) _channel.Sent(await _channel.SendAsync(_funnel.Stopping));
+                    lock (_lock) lane.Finish(null);
+                }
+                await _wake.WaitAsync(_funnel.Stopping);
+            }
+        }
+        catch (Exception exception)
+        {
+            await _channel.BreakAsync(exception);
+        }
+        FailAll();
+    }
+
+    private DeviceLane? TryTake()
+    {
+        lock (_lock)
+        {
+            if (!_ready.TryDequeue(out var lane)) return null;
+            lane.Request = LaneRequest.BeingSent;
+            lane.InFlight++;
+            return lane;
+        }
+    }
+
+    private void Append(DeviceLane lane)
+    {
+        var payload = _channel.Append(lane.Frame);
+        if (payload.Length == 0) return;
+        Checks.Write(payload, lane.Data.Span);
+        if (lane.Frame.Kind != FrameKind.DeviceChunk) return;
+        uint check = BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        int bytes = lane.Data.Length;
+        lock (_lock)
+        {
+            lane.Position += (ulong)bytes;
+            lane.Crc32C = Crc32C.Combine(lane.Crc32C, check, (ulong)bytes);
+        }
+        _meter.AddDevice(bytes);
+    }
+
+    private void FailAll()
+    {
+        var failure = _funnel.Failure!;
+        lock (_lock)
+        {
+            foreach (var lane in _lanes)
+            {
+                if (lane.Request != LaneRequest.None) lane.Finish(Again(failure));
+                lane.EndAcked.TrySetException(Again(failure));
+                _ = lane.EndAcked.Task.Exception; // nobody may be waiting
+            }
+        }
+    }
+
+    private static TransferFailedException Again(TransferFailedException failure) =>
+        new(failure.Reason, failure.Message, failure);
+}

@@ -1,0 +1,60 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.Memory;
+
+namespace MigrationCluster.Benchmarks.DataPlane;
+
+/// <summary>Guest RAM in a mapped memfd, every page present and full of random bytes.</summary>
+internal sealed unsafe partial class BenchRam : MemoryManager<byte>
+{
+    private const int ReadWrite = 3, Shared = 1;
+
+    private readonly SafeFileHandle _file;
+    private readonly nint _base;
+    private readonly nint _digests;
+    private readonly int _size;
+
+    internal BenchRam(int sizeMiB, int seed)
+    {
+        _size = sizeMiB << 20;
+        var layout = new GuestMemoryLayout([new MemoryWindow(new Gpa(0), (ulong)_size)]);
+        _file = new SafeFileHandle(MemfdCreate("bench-ram", 1), ownsHandle: true);
+        if (_file.IsInvalid) throw new IOException($"memfd_create: errno {Marshal.GetLastPInvokeError()}");
+        RandomAccess.SetLength(_file, _size);
+        _base = Map(0, (nuint)_size, ReadWrite, Shared, (int)_file.DangerousGetHandle(), 0);
+        if (_base == -1) throw new IOException($"mmap: errno {Marshal.GetLastPInvokeError()}");
+        _digests = (nint)NativeMemory.AllocZeroed((nuint)layout.PageCount, sizeof(uint));
+        Mapped = new MappedGuestRam(layout, [new MappedWindow(_base, _file, 0)], _digests);
+        new Random(seed).NextBytes(GetSpan());
+    }
+
+    internal MappedGuestRam Mapped { get; }
+
+    public override Span<byte> GetSpan() => new((void*)_base, _size);
+
+    // SAFETY: the mapping does not move, and lives until Dispose, which callers call after the last use.
+    public override MemoryHandle Pin(int elementIndex = 0) => new((byte*)_base + elementIndex);
+
+    public override void Unpin()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _ = Unmap(_base, (nuint)_size);
+        NativeMemory.Free((void*)_digests);
+        _file.Dispose();
+    }
+
+    // SAFETY: plain calls of libc; results are checked.
+    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MemfdCreate(string name, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static partial nint Map(nint address, nuint length, int protection, int flags, int file, long offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    private static partial int Unmap(nint address, nuint length);
+}
