@@ -39,6 +39,9 @@ public static class GuestFiles
     public const string Log = "guest.log";
     public const string ProcessId = "pid";
 
+    /// <summary>A line a device server: its device's name and its process id.</summary>
+    public const string DeviceServers = "servers";
+
     /// <summary>The endpoint of a device, or of the machine (<see cref="DeviceName.Machine"/>).</summary>
     public static string Endpoint(DeviceName device) => $"{device}.sock";
 

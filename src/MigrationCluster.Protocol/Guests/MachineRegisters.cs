@@ -33,4 +33,7 @@ public static class MachineRegisters
 
     /// <summary>Interrupts received from devices since the guest started.</summary>
     public const ulong Interrupts = 0x38;
+
+    /// <summary>P2P writes refused because the peer stood still; of this guest process only.</summary>
+    public const ulong PeerWritesRefused = 0x40;
 }

@@ -1,0 +1,249 @@
+using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Devices;
+using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Guest.Memory;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Integrity;
+using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Vfio;
+using MigrationCluster.Protocol.VfioUser;
+
+namespace MigrationCluster.Guest.Relay;
+
+/// <summary>
+/// A device's endpoint: passes on to the device server what the fence and the device's state allow, and keeps what must
+/// outlive a daemon: pending dirty pages, the retained stream, digests, and the config space that a
+/// device's own stream leaves out.
+/// </summary>
+/// <remarks>
+/// <see cref="_gate"/> lets one caller at a time change state or move data. Registers go beside it, for the vCPUs and
+/// for peers' DMA, judged by the state known here.
+/// </remarks>
+internal sealed partial class DeviceRelay : IMigrationEndpoint
+{
+    private readonly VfioUserClient _device;
+    private readonly LaunchDevice _launch;
+    private readonly GuestFence _fence;
+    private readonly GuestRam _ram;
+    private readonly SetupRecord _setup;
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly RetainedStream _retained = new();
+    private readonly PendingDirty _pending;
+    private readonly byte[] _config = new byte[DeviceRegisters.ConfigSpaceBytes];
+    private readonly byte[] _windowBitmap;
+    private byte[]? _configToRestore;
+    private volatile DeviceState _state;
+    private Fence? _bound;
+    private ulong _accepted;
+    private uint _acceptedCrc;
+    private bool _loading;
+    private long _peerWritesRefused;
+
+    private DeviceRelay(
+        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, SetupRecord setup, DeviceState state)
+    {
+        _device = device;
+        _launch = launch;
+        _fence = fence;
+        _ram = ram;
+        _setup = setup;
+        _state = state;
+        Capabilities = (MigrationCapabilities)setup.Capabilities;
+        _pending = new PendingDirty(ram.Layout.PageCount);
+        long pages = ram.Layout.Windows.Max(window => (long)(window.SizeBytes / GuestMemoryLayout.PageSizeBytes));
+        _windowBitmap = new byte[(pages + 63) / 64 * 8];
+    }
+
+    public string Name => _launch.Name;
+
+    public string Model => _launch.Model;
+
+    public MigrationCapabilities Capabilities { get; }
+
+    public DeviceShape Shape => _device.Shape;
+
+    /// <summary>Completes with the reason when the device server is gone.</summary>
+    public Task<string> Lost => _device.Closed;
+
+    /// <summary>The state last known here; Error once the device server is gone.</summary>
+    public DeviceState KnownState => _device.Closed.IsCompleted ? DeviceState.Error : _state;
+
+    /// <summary>P2P writes that came while this device's state did not take them.</summary>
+    public long PeerWritesRefused => Interlocked.Read(ref _peerWritesRefused);
+
+    /// <summary>Probes a connected device and reads its config space.</summary>
+    public static async Task<DeviceRelay> OpenAsync(
+        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, CancellationToken cancellationToken)
+    {
+        var capabilities = await device.ProbeMigrationAsync(cancellationToken);
+        var state = capabilities == MigrationCapabilities.None
+            ? DeviceState.Running
+            : await device.GetStateAsync(cancellationToken);
+        var relay = new DeviceRelay(device, launch, fence, ram, DeviceSetup.Describe(launch, device.Shape, capabilities), state);
+        await device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, relay._config, cancellationToken);
+        return relay;
+    }
+
+    // What the guest process itself asks for.
+
+    /// <summary>Config space as the guest programmed it.</summary>
+    public ReadOnlySpan<byte> Config => _config;
+
+    /// <summary>Config space of the source, to be written when the device leaves Stop: only then may it become bus master.</summary>
+    public void RestoreConfigLater(ReadOnlySpan<byte> config) => _configToRestore = config.ToArray();
+
+    /// <summary>Whether the vCPUs may touch registers now. A device that stands still is left alone.</summary>
+    public bool TakesGuestAccess => GuestFence.IsRunning(KnownState);
+
+    /// <summary>A peer's DMA into this device's BAR.</summary>
+    /// <exception cref="DeviceRefusedException">EBUSY: not in this state; counted.</exception>
+    public async ValueTask WriteFromPeerAsync(ulong barOffset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        if (!AllowedActions.Allows(BackEnd.VfioUser, KnownState, DeviceAction.IncomingP2P))
+        {
+            Interlocked.Increment(ref _peerWritesRefused);
+            throw new DeviceRefusedException($"{Name} takes no P2P DMA in {KnownState}", Errno.EBUSY);
+        }
+        await _device.WriteRegionAsync(DeviceRegisters.Bar, barOffset, source, cancellationToken);
+    }
+
+    /// <summary>State changes by the guest process itself, under no session: the way back after the pause deadline.</summary>
+    public Task BringToAsync(DeviceState target) => ChangeStateAsync(target, CancellationToken.None);
+
+    // IMigratableDevice
+
+    public ValueTask<MigrationCapabilities> ProbeMigrationAsync(CancellationToken cancellationToken) => new(Capabilities);
+
+    public async ValueTask<DeviceState> GetStateAsync(CancellationToken cancellationToken)
+    {
+        if (_device.Closed.IsCompleted) return DeviceState.Error;
+        if (Capabilities == MigrationCapabilities.None) return DeviceState.Running;
+        try
+        {
+            return await _device.GetStateAsync(cancellationToken);
+        }
+        catch (DeviceLostException)
+        {
+            return DeviceState.Error;
+        }
+    }
+
+    public async ValueTask SetStateAsync(DeviceState target, CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        await ChangeStateAsync(target, cancellationToken);
+    }
+
+    private async Task ChangeStateAsync(DeviceState target, CancellationToken cancellationToken)
+    {
+        using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        var from = await _device.GetStateAsync(cancellationToken);
+        _state = from;
+        _fence.RequireTransition(Name, from, target);
+        if (DeviceArcs.Path(from, target, Capabilities) is not { } path)
+            throw new DeviceRefusedException($"{Name} has no way from {from} to {target}", Errno.EINVAL);
+        foreach (var next in path) await TakeArcAsync(_state, next, cancellationToken);
+    }
+
+    private async Task TakeArcAsync(DeviceState from, DeviceState next, CancellationToken cancellationToken)
+    {
+        if (_configToRestore is { } config && from == DeviceState.Stop && GuestFence.IsRunning(next))
+        {
+            // Registers are reachable in Stop, and from its first moment of running on the device is bus master again.
+            await _device.WriteRegionAsync(DeviceRegisters.ConfigSpace, 0, config, cancellationToken);
+            config.CopyTo(_config, 0);
+            _configToRestore = null;
+        }
+        // Known as stopped before it is, and as running after it is: no peer writes in between.
+        if (GuestFence.IsStopped(next)) _state = next;
+        try
+        {
+            await _device.SetStateAsync(next, cancellationToken);
+        }
+        catch (DeviceRefusedException)
+        {
+            _state = await _device.GetStateAsync(cancellationToken);
+            throw;
+        }
+        _state = next;
+        if (DeviceArcs.IsSaving(next) && !DeviceArcs.IsSaving(from))
+        {
+            _retained.Restart();
+            _loading = false;
+        }
+        else if (next == DeviceState.Resuming)
+        {
+            (_accepted, _acceptedCrc, _loading) = (0, 0, true);
+        }
+    }
+
+    public ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        throw new DeviceRefusedException("an endpoint's stream is read by offset", Errno.EOPNOTSUPP);
+
+    public ValueTask WriteDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
+        throw new DeviceRefusedException("an endpoint's stream is written by offset", Errno.EOPNOTSUPP);
+
+    public ValueTask<PreCopyBytes?> GetPreCopyBytesAsync(CancellationToken cancellationToken) =>
+        _device.GetPreCopyBytesAsync(cancellationToken);
+
+    public async ValueTask StartDirtyLogAsync(int pageSizeBytes, CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        if (pageSizeBytes != GuestMemoryLayout.PageSizeBytes)
+            throw new DeviceRefusedException($"dirty pages are of {GuestMemoryLayout.PageSizeBytes} bytes", Errno.EINVAL);
+        using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        await _device.StartDirtyLogAsync(pageSizeBytes, cancellationToken);
+        _pending.Open();
+    }
+
+    public async ValueTask StopDirtyLogAsync(CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        _pending.Close();
+        await _device.StopDirtyLogAsync(cancellationToken);
+    }
+
+    public ValueTask ReportDirtyAsync(Iova start, ulong sizeBytes, Memory<byte> bitmap, CancellationToken cancellationToken) =>
+        throw new DeviceRefusedException("an endpoint's dirty pages are read until they are acknowledged", Errno.EOPNOTSUPP);
+
+    public ValueTask ReadRegionAsync(int region, ulong offset, Memory<byte> destination, CancellationToken cancellationToken) =>
+        _device.ReadRegionAsync(region, offset, destination, cancellationToken);
+
+    public async ValueTask WriteRegionAsync(int region, ulong offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        await _device.WriteRegionAsync(region, offset, source, cancellationToken);
+        // What sticks of a config write is the device's to say.
+        if (region == DeviceRegisters.ConfigSpace) await _device.ReadRegionAsync(region, 0, _config, cancellationToken);
+    }
+
+    public ValueTask MapDmaAsync(DmaWindow window, CancellationToken cancellationToken) => throw NotForClients("DMA windows");
+
+    public ValueTask UnmapDmaAsync(Iova start, ulong sizeBytes, CancellationToken cancellationToken) => throw NotForClients("DMA windows");
+
+    public ValueTask SetInterruptsAsync(int index, IReadOnlyList<SafeFileHandle> eventFds, CancellationToken cancellationToken) =>
+        throw NotForClients("interrupts");
+
+    public async ValueTask ResetAsync(CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        _fence.RequireResettable(Name, await GetStateAsync(cancellationToken));
+        await _device.ResetAsync(cancellationToken);
+        _state = await _device.GetStateAsync(cancellationToken);
+        _configToRestore = null;
+        _loading = false;
+        await _device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, _config, cancellationToken);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _retained.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static DeviceRefusedException NotForClients(string what) =>
+        new($"{what} of a guest's device are the guest process's own", Errno.EOPNOTSUPP);
+}
