@@ -54,6 +54,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl demo --memory 256MiB --devices net,serial
               migctl demo --output json | jq .downtimeMs
               migctl demo --keep                              leave it running, to play with
+              migctl demo --end /tmp/mcd-3fa9c1               end one that was left running
             """,
         "migrate" => """
               migctl migrate web --to beta                    shows the migration until it has ended

@@ -24,24 +24,12 @@ public sealed class DemoCluster : IDisposable
     public IReadOnlyList<NodeProcess> Nodes => _nodes;
     public Uri? Coordinator { get; private set; }
 
-    /// <summary>A fresh folder. Directly under /tmp whatever TMPDIR says: socket paths end at 107 bytes.</summary>
-    public static DemoCluster Create(string executable)
-    {
-        if (OperatingSystem.IsWindows()) throw new PlatformNotSupportedException("the nodes run on Linux");
-        while (true)
-        {
-            string folder = "/tmp/mcd-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 3));
-            if (Path.Exists(folder)) continue;
-            Directory.CreateDirectory(folder,
-                UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            return new DemoCluster(executable, folder);
-        }
-    }
+    public static DemoCluster Create(string executable) => new(executable, DemoFolder.Create());
 
     /// <summary>Starts the coordinator and the second node; returns when both are known to the coordinator.</summary>
     public async Task StartAsync(DemoSettings settings, Action<string, Uri> ready, CancellationToken cancellationToken)
     {
-        string config = Path.Combine(Folder, "node.json");
+        string config = Path.Combine(Folder, DemoFolder.Configuration);
         await File.WriteAllTextAsync(config, NodeConfiguration(settings), cancellationToken);
         Coordinator = await StartNodeAsync(DemoSettings.Source, config, ["--coordinator"], cancellationToken);
         ready(DemoSettings.Source, Coordinator);
@@ -56,17 +44,7 @@ public sealed class DemoCluster : IDisposable
     public async Task<IReadOnlyList<string>> RemoveAsync(TimeProvider time)
     {
         await Task.WhenAll(_nodes.Select(node => node.StopAsync(StopGrace)));
-        var alive = await ProcessSweep.EndAsync(Folder, time);
-        List<string> left = [.. alive.Select(id => $"process {id}")];
-        try
-        {
-            Directory.Delete(Folder, recursive: true);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            left.Add($"{Folder}: {error.Message}");
-        }
-        return left;
+        return await DemoFolder.RemoveAsync(Folder, time);
     }
 
     public void Dispose()

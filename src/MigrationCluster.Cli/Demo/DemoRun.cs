@@ -118,15 +118,14 @@ public sealed class DemoRun(Invocation run, DemoSettings settings)
 
     private void SayHowToGoOn(DemoCluster cluster)
     {
-        string ids = string.Join(' ', cluster.Nodes.Select(node => node.Id));
         run.Narration.WriteLine($"""
 
             The cluster goes on running. Talk to it:
               export {GlobalOptions.CoordinatorVariable}={cluster.Coordinator!.ToString().TrimEnd('/')}
               migctl guest show {DemoSettings.Guest}
               migctl migrate {DemoSettings.Guest} --to {DemoSettings.Source}
-            End it, the guest first (it outlives its node):
-              migctl guest stop {DemoSettings.Guest}; kill {ids}; rm -r {cluster.Folder}
+            End it, guest, nodes and files:
+              migctl demo --end {cluster.Folder}
             """);
     }
 

@@ -13,7 +13,7 @@ public static class ProcessSweep
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(30);
 
-    /// <returns>ids of mc-* processes with <paramref name="folder"/> in their arguments.</returns>
+    /// <returns>ids of mc-node and mc-guest processes with <paramref name="folder"/> in their arguments.</returns>
     public static IReadOnlyList<int> Find(string folder)
     {
         var found = new List<int>();
@@ -63,8 +63,8 @@ public static class ProcessSweep
         {
             return false; // Gone, or somebody else's.
         }
-        // The second argument too: `dotnet mc-guest.dll` and `setsid mc-guest` are ours as well. An editor is not.
-        return arguments.Take(2).Any(argument => Path.GetFileName(argument).StartsWith("mc-", StringComparison.Ordinal)) &&
+        // Any argument: the shell that is about to become mc-guest is ours as well. An editor of a log is not.
+        return arguments.Any(argument => Path.GetFileName(argument) is "mc-node" or "mc-guest") &&
             arguments.Any(argument => argument.Contains(folder, StringComparison.Ordinal));
     }
 }

@@ -13,6 +13,8 @@ public sealed class CommandLineTests
     [InlineData("--wait and --detach", "migrate", "web", "--to", "b", "--wait", "--detach")]
     [InlineData("'--to' is required", "migrate", "web")]
     [InlineData("--coordinator nowhere: not a URL", "node", "list", "--coordinator", "nowhere")]
+    [InlineData("--end /tmp: not a demo's folder", "demo", "--end", "/tmp")]
+    [InlineData("--end /tmp/mcd-000000/..: not a demo's folder", "demo", "--end", "/tmp/mcd-000000/..")]
     [InlineData("'frob'", "frob")]
     [InlineData("command was not provided")]
     public async Task Wrong_usage_says_what_is_accepted_and_is_exit_code_2(string said, params string[] args)
