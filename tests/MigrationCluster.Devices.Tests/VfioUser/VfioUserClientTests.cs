@@ -221,6 +221,45 @@ public sealed class VfioUserClientTests
         await Assert.ThrowsAsync<DeviceLostException>(async () => await client.GetStateAsync(default));
     }
 
+    [Fact]
+    public async Task A_server_that_stops_inside_a_reply_is_lost_after_the_time_limit()
+    {
+        await using var fake = new FakeServer();
+        var connecting = VfioUserClient.ConnectAsync(
+            fake.Path, new VfioUserClientOptions { TwinSocket = false, CommandLimit = TimeSpan.FromMilliseconds(500) });
+        var peer = await fake.AcceptAsync();
+        await using var client = await connecting;
+        var asking = client.ReadDataAsync(new byte[100], default).AsTask();
+        var (command, _) = await peer.ReceiveAsync();
+        byte[] head = new byte[VfioUserHeader.Size];
+        command.Reply(108).Write(head);
+        peer.Send([.. head, .. RawPeer.Fields(108, 100), 1, 2, 3]);
+        await Assert.ThrowsAsync<DeviceLostException>(() => asking);
+    }
+
+    [Fact]
+    public async Task DMA_outside_every_window_or_of_absurd_size_is_refused_and_the_conversation_goes_on()
+    {
+        await using var fake = new FakeServer();
+        var connecting = VfioUserClient.ConnectAsync(fake.Path, new VfioUserClientOptions { TwinSocket = false });
+        var peer = await fake.AcceptAsync();
+        await using var client = await connecting;
+        foreach (var (request, errno) in new[]
+        {
+            (RawPeer.Fields(0x8000, 0, 8, 0), Errno.EFAULT),
+            (RawPeer.Fields(0x8000, 0, 0, 1), Errno.EINVAL),
+            (RawPeer.Fields(0x8000), Errno.EINVAL),
+        })
+        {
+            var (header, _) = await peer.AskAsync(VfioUserCommand.DmaRead, request);
+            Assert.Equal((true, (uint)errno), (header.IsError, header.Errno));
+        }
+        var resetting = client.ResetAsync(default).AsTask();
+        var (command, _) = await peer.ReceiveAsync();
+        peer.Reply(command.Reply(0), []);
+        await resetting;
+    }
+
     private sealed class MemoryTarget : IDmaTarget
     {
         public byte[] Bytes { get; } = new byte[0x1000];

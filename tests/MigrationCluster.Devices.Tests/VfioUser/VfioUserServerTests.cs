@@ -202,4 +202,37 @@ public sealed class VfioUserServerTests
         Assert.IsType<InvalidOperationException>(Assert.Single(bench.Faults));
         bench.Faults.Clear();
     }
+
+    [Fact]
+    public async Task The_server_holds_the_table_of_allowed_actions_for_a_device_that_does_not()
+    {
+        await using var bench = new ServerBench();
+        bench.Device.Lax = true;
+        using var file = Memfd.Create("ram", 4096);
+        using var eventFd = EventFd.Create();
+        var client = await bench.ConnectAsync();
+        await client.StartDirtyLogAsync(4096, default);
+        await client.MapDmaAsync(new DmaWindow(new Iova(0), 4096, true, true, file, 0, null), default);
+        var actions = new Dictionary<DeviceAction, Func<ValueTask>>
+        {
+            [DeviceAction.RegisterAccess] = () => client.ReadRegionAsync(0, 0, new byte[8], default),
+            [DeviceAction.InterruptSetup] = () => client.SetInterruptsAsync(2, [eventFd], default),
+            [DeviceAction.DmaMap] = () => client.MapDmaAsync(
+                new DmaWindow(new Iova(0), 4096, true, true, file, 0, null), default),
+            [DeviceAction.DataRead] = async () => await client.ReadDataAsync(new byte[8], default),
+            [DeviceAction.DirtyReport] = () => client.ReportDirtyAsync(new Iova(0), 4096, new byte[8], default),
+        };
+        foreach (var state in Enum.GetValues<DeviceState>().Where(state => state != DeviceState.Error))
+        {
+            await client.SetStateAsync(state, default);
+            foreach (var (action, take) in actions)
+            {
+                var failure = await Record.ExceptionAsync(async () => await take());
+                bool allowed = AllowedActions.Allows(BackEnd.VfioUser, state, action);
+                Assert.True(allowed == failure is null, $"{action} in {state}: {failure?.Message ?? "was accepted"}");
+                if (failure is not null) Assert.Equal($"{action} is not allowed in {state}", failure.Message);
+            }
+            await client.ResetAsync(default);
+        }
+    }
 }
