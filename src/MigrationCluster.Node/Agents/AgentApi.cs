@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Http;
+using MigrationCluster.Node.Journal;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Agents;
+
+/// <summary>A coordinator's typed client of one agent: one warm HTTP/2 connection, pinged so that a dead peer is noticed.</summary>
+/// <remarks>Every method throws <see cref="AgentUnreachableException"/> when there is no answer in time; then whether the
+/// agent did what it was asked is unknown.</remarks>
+public sealed class AgentApi : IDisposable
+{
+    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(60);
+
+    private readonly HostName _agent;
+    private readonly HttpClient _http;
+
+    public AgentApi(HostName agent, string address)
+    {
+        _agent = agent;
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectTimeout = TimeSpan.FromSeconds(2),
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            KeepAlivePingDelay = TimeSpan.FromSeconds(1),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(2),
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.Always,
+            UseProxy = false,
+        })
+        {
+            BaseAddress = new Uri(address),
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+        _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <returns>null: accepted.</returns>
+    public async Task<ApiError?> SendAsync(AgentCommand command, CancellationToken cancellationToken) =>
+        (await PostAsync<object, AgentCommand>("v1/agent/commands", command, Quick, cancellationToken)).Refusal?.Error;
+
+    public async Task<EventBatch> ReadEventsAsync(long after, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        string path = string.Create(
+            CultureInfo.InvariantCulture, $"v1/agent/events?after={after}&wait={(long)wait.TotalMilliseconds}");
+        return Need(await SendAsync<EventBatch>(HttpMethod.Get, path, null, wait + Quick, cancellationToken));
+    }
+
+    public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
+        Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
+
+    /// <returns>every reason why a guest of this spec could not live there; empty: it could.</returns>
+    public async Task<IReadOnlyList<Reason>> AdmitAsync(string specJson, CancellationToken cancellationToken) =>
+        Need(await PostAsync<Admission, AdmitOrder>(
+            "v1/agent/guests/admit", new AdmitOrder(specJson), Quick, cancellationToken)).Reasons;
+
+    public Task<Answer<HostedGuestState>> StartAsync(string specJson, Fence fence, CancellationToken cancellationToken) =>
+        PostAsync<HostedGuestState, StartOrder>("v1/agent/guests", new StartOrder(specJson, fence), Slow, cancellationToken);
+
+    /// <returns>null: nothing of it lives there any more.</returns>
+    public async Task<HttpRefusal?> StopAsync(GuestName guest, Fence fence, CancellationToken cancellationToken) =>
+        (await PostAsync<object, StopOrder>($"v1/agent/guests/{guest}/stop", new StopOrder(fence), Slow, cancellationToken)).Refusal;
+
+    public Task<Answer<SelfCheckView>> CheckAsync(GuestName guest, CancellationToken cancellationToken) =>
+        SendAsync<SelfCheckView>(HttpMethod.Post, $"v1/agent/guests/{guest}/check", "{}", Slow + Quick, cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    private Task<Answer<TReply>> PostAsync<TReply, TBody>(
+        string path, TBody body, TimeSpan limit, CancellationToken cancellationToken)
+        where TReply : class =>
+        SendAsync<TReply>(HttpMethod.Post, path, WireJson.Write(body), limit, cancellationToken);
+
+    private async Task<Answer<T>> SendAsync<T>(
+        HttpMethod method, string path, string? json, TimeSpan limit, CancellationToken cancellationToken)
+        where T : class
+    {
+        using var inTime = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        inTime.CancelAfter(limit);
+        try
+        {
+            using var request = new HttpRequestMessage(method, path)
+            {
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = json is null ? null : new StringContent(json, Encoding.UTF8, "application/json"),
+            };
+            using var response = await _http.SendAsync(request, inTime.Token);
+            string body = await response.Content.ReadAsStringAsync(inTime.Token);
+            return response.IsSuccessStatusCode
+                ? WireJson.Read<T>(body)
+                : new HttpRefusal((int)response.StatusCode, WireJson.Read<ApiError>(body));
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested
+            && error is HttpRequestException or IOException or OperationCanceledException or JsonException)
+        {
+            throw new AgentUnreachableException(_agent, error is OperationCanceledException ? "no answer in time" : error.Message, error);
+        }
+    }
+
+    private T Need<T>(Answer<T> answer)
+        where T : class =>
+        answer.Value ?? throw new AgentUnreachableException(_agent, answer.Refusal!.Error.Message, null);
+}

@@ -1,0 +1,119 @@
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Engine;
+using Microsoft.Extensions.Logging;
+
+namespace MigrationCluster.Node.Agents;
+
+/// <summary>One agent as a coordinator sees it: its client, and the pump that reads its feed on and on.</summary>
+internal sealed class AgentLink : IAsyncDisposable
+{
+    /// <summary>How long a read waits for events while nothing moves; it answers at once when there is one.</summary>
+    private static readonly TimeSpan LongWait = TimeSpan.FromSeconds(10);
+
+    /// <summary>The same while a transfer runs, so that its progress is fresh.</summary>
+    private static readonly TimeSpan ProgressWait = TimeSpan.FromMilliseconds(250);
+
+    private readonly IAgentEventSink _sink;
+    private readonly IFeedCursors _cursors;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Task _pump;
+    private volatile bool _reachable;
+
+    public AgentLink(Member member, IAgentEventSink sink, IFeedCursors cursors, TimeProvider time, ILogger logger)
+    {
+        (Member, _sink, _cursors, _time, _logger) = (member, sink, cursors, time, logger);
+        Api = new AgentApi(member.Name, member.Address);
+        _pump = PumpAsync();
+    }
+
+    public Member Member { get; }
+
+    public AgentApi Api { get; }
+
+    /// <summary>The last read of its feed was answered.</summary>
+    public bool Reachable => _reachable;
+
+    /// <summary>The agent was just heard of: no need to wait before the next try.</summary>
+    public void Wake()
+    {
+        try
+        {
+            if (!_reachable) _wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Woken already.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _pump;
+        Api.Dispose();
+        _stop.Dispose();
+        _wake.Dispose();
+    }
+
+    private async Task PumpAsync()
+    {
+        await Task.Yield();
+        int failures = 0;
+        bool moving = false;
+        long? cursor = null;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                cursor ??= await _cursors.ReadAsync(Member.Name, _stop.Token);
+                // The first read comes back at once: it tells whether the agent is there.
+                var wait = !_reachable ? TimeSpan.Zero : moving ? ProgressWait : LongWait;
+                var batch = await Api.ReadEventsAsync(cursor.Value, wait, _stop.Token);
+                if (!_reachable) _logger.LogInformation("host {Host} answers at {Address}", Member.Name, Member.Address);
+                _reachable = true;
+                if (batch.Events.Count > 0 || batch.Progress.Count > 0 || moving)
+                    await _sink.OnEventsAsync(Member.Name, batch.Events, batch.Progress, _stop.Token);
+                if (batch.Events.Count > 0)
+                {
+                    cursor = batch.Events[^1].Number;
+                    await _cursors.MoveAsync(Member.Name, cursor.Value, _stop.Token);
+                }
+
+                (moving, failures) = (batch.Progress.Count > 0, 0);
+            }
+            catch (Exception) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception error)
+            {
+                Note(error, failures);
+                await RestAsync(BackOff.Delay(failures++));
+            }
+        }
+    }
+
+    private void Note(Exception error, int failures)
+    {
+        if (error is AgentUnreachableException)
+        {
+            if (_reachable || failures == 0) _logger.LogWarning("{Reason}", error.Message);
+            _reachable = false;
+        }
+        else
+        {
+            // The agent is there; what it said could not be taken in. It is read again.
+            _logger.LogError(error, "events of host {Host} could not be taken in", Member.Name);
+        }
+    }
+
+    private async Task RestAsync(TimeSpan wait)
+    {
+        using var limit = new CancellationTokenSource(wait, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
+        await _wake.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+}

@@ -1,0 +1,49 @@
+using MigrationCluster.Api;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Journal;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Node.Agents;
+
+/// <summary>An agent tells a coordinator that it is there: first, and again every few seconds.</summary>
+public sealed record AgentHello(HostName Name, string NodeId, string Address, int WireVersion);
+
+/// <summary>The reply to an event read.</summary>
+/// <param name="Events">numbered above what was asked for, in order; empty when the wait ran out.</param>
+public sealed record EventBatch(IReadOnlyList<NumberedAgentEvent> Events, IReadOnlyList<AgentProgress> Progress);
+
+/// <param name="SpecJson">the guest spec as the operator wrote it.</param>
+/// <param name="Fence">what the guest is started at; the fence file refuses one older than its own.</param>
+public sealed record StartOrder(string SpecJson, Fence Fence);
+
+/// <summary>Asks whether a guest of this spec could live on the host.</summary>
+public sealed record AdmitOrder(string SpecJson);
+
+/// <param name="Fence">raised above the guest's, so that nobody else commands it any more.</param>
+public sealed record StopOrder(Fence Fence);
+
+/// <param name="Reasons">every reason why not; empty: it could.</param>
+public sealed record Admission(IReadOnlyList<Reason> Reasons);
+
+/// <summary>What a host has and holds.</summary>
+/// <param name="FreeMiB">memory for guests not taken by one, running or incoming.</param>
+public sealed record Inventory(
+    HostName Name,
+    int MemoryMiB,
+    int FreeMiB,
+    IReadOnlyDictionary<string, DeviceTemplate> Templates,
+    IReadOnlyList<HostedGuestState> Guests);
+
+/// <summary>A guest process on a host.</summary>
+/// <param name="Fence">its fence record; null when it did not answer.</param>
+/// <param name="Problem">why it did not answer; null when it did.</param>
+/// <param name="Machine">state of the machine; null when it did not answer.</param>
+public sealed record HostedGuestState(
+    GuestName Guest, int MemoryMiB, bool Incoming, FenceRecord? Fence, DeviceState? Machine,
+    IReadOnlyList<HostedDeviceState> Devices, string? Problem);
+
+/// <param name="State">null when the device did not answer.</param>
+/// <param name="Group">number of its P2P group, from 0.</param>
+public sealed record HostedDeviceState(DeviceName Name, string Model, DeviceState? State, int Group);

@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Journal;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MigrationCluster.Node.Agents;
+
+/// <summary>Says hello to the coordinator when this node listens, and again every few seconds: a coordinator that was
+/// away learns where this agent is now.</summary>
+public sealed class AgentRegistration(
+    NodeIdentity node, NodeOptions options, TimeProvider time, ILogger<AgentRegistration> logger) : BackgroundService
+{
+    private static readonly TimeSpan Again = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        string own = await node.Address.WaitAsync(stoppingToken);
+        var coordinator = options.Join ?? new Uri(own);
+        using var http = new HttpClient { BaseAddress = coordinator, Timeout = Limit };
+        http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
+        string hello = WireJson.Write(new AgentHello(node.Name, node.NodeId, own, Wire.Version));
+        string? last = "not tried yet";
+        for (int failures = 0; ;)
+        {
+            string? problem = await HelloAsync(http, hello, stoppingToken);
+            if (problem is null && last is not null)
+                logger.LogInformation("joined the coordinator at {Coordinator}", coordinator);
+            else if (problem != last)
+                logger.LogWarning("cannot join the coordinator at {Coordinator}: {Problem}", coordinator, problem);
+            (last, failures) = (problem, problem is null ? 0 : failures + 1);
+            await Task.Delay(problem is null ? Again : BackOff.Delay(failures - 1), time, stoppingToken);
+        }
+    }
+
+    /// <returns>null: admitted.</returns>
+    private static async Task<string?> HelloAsync(HttpClient http, string hello, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "v1/agents/hello")
+            {
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = new StringContent(hello, Encoding.UTF8, "application/json"),
+            };
+            using var response = await http.SendAsync(request, cancellationToken);
+            if (response.IsSuccessStatusCode) return null;
+            return WireJson.Read<ApiError>(await response.Content.ReadAsStringAsync(cancellationToken)).Message;
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested
+            && error is HttpRequestException or IOException or OperationCanceledException or JsonException)
+        {
+            return error is OperationCanceledException ? "no answer in time" : error.Message;
+        }
+    }
+}

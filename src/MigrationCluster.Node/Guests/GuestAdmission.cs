@@ -1,0 +1,59 @@
+using System.Text;
+using MigrationCluster.Api;
+using MigrationCluster.Devices.Native;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Guests;
+
+/// <summary>Whether this host can take a guest, and what its process is launched with.</summary>
+public static class GuestAdmission
+{
+    public const string MemoryCode = "destination.memory";
+    public const string TemplateCode = "destination.template";
+    public const string PathCode = "destination.socket-path";
+    private const ulong Seed = 0x6d63;
+
+    /// <returns>every reason why not, the spec's own included; empty: it can.</returns>
+    public static IReadOnlyList<Reason> Check(SpecDraft draft, HostName host, NodeConfig config, int freeMiB, DataDirectory data)
+    {
+        var reasons = draft.Reasons.ToList();
+        if (draft.MemoryMiB is { } memory && memory > freeMiB)
+            reasons.Add(new Reason(
+                MemoryCode, $"guest memory of {memory} MiB does not fit into the {freeMiB} MiB free on {host}",
+                $"free memory on {host}, choose another host, or raise memoryMiB in its configuration ({config.MemoryMiB} now)"));
+        foreach (var device in draft.Devices)
+        {
+            if (device.Template is { } template && !config.Templates.ContainsKey(template))
+                reasons.Add(new Reason(
+                    TemplateCode, $"{device.Path}: template '{template}' is unknown on {host}",
+                    $"choose one of {Known(config)}, or add it to {host}'s configuration"));
+            if (draft.Name is { } guest && device.Name is { } name && Excess(data, guest, name) is > 0 and var excess)
+                reasons.Add(new Reason(
+                    PathCode, $"{device.Path}: the socket path of device '{name}' on {host} is {excess} bytes too long",
+                    "choose shorter names for guest and device, or give the node a shorter --data-dir"));
+        }
+
+        return reasons;
+    }
+
+    /// <summary>Resolves the templates of a spec that was admitted.</summary>
+    public static LaunchSpec Resolve(GuestSpec spec, NodeConfig config, Fence fence, bool incoming) => new(
+        spec.Name, incoming, fence.Epoch.Value, fence.Term.Value, spec.MemoryMiB,
+        new LaunchVcpus(spec.Vcpus.Count, spec.Vcpus.Pattern, spec.Vcpus.DirtyRateMiBps, Seed),
+        [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template]))]);
+
+    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template) =>
+        new(device.Name, template.Model, template.Parameters ?? DeviceTemplate.NoParameters, device.PeerToPeer ?? []);
+
+    private static int Excess(DataDirectory data, string guest, string device)
+    {
+        string directory = data.Guest(new GuestName(guest));
+        string endpoint = Path.Combine(directory, GuestFiles.Endpoint(new DeviceName(device)));
+        return Encoding.UTF8.GetByteCount(endpoint) - UnixSocketPath.MaxBytes;
+    }
+
+    private static string Known(NodeConfig config) =>
+        config.Templates.Count == 0 ? "none (its configuration has no templates)" : string.Join(", ", config.Templates.Keys.Order());
+}

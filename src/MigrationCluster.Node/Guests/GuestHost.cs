@@ -1,0 +1,208 @@
+using MigrationCluster.Api;
+using MigrationCluster.Devices.Ownership;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Http;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MigrationCluster.Node.Guests;
+
+/// <summary>
+/// The guest processes of this host: launches them, adopts those that outlived an earlier daemon, watches them, ends
+/// them. A guest counts as dead only when its process and all of its device servers are: an orphan still does DMA.
+/// </summary>
+public sealed class GuestHost(
+    NodeIdentity node, NodeConfig config, DataDirectory data, TimeProvider time, ILogger<GuestHost> logger) : IHostedService, IDisposable
+{
+    public const string LaunchCode = "guest.launch-failed";
+
+    private static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<GuestName, HostedGuest> _guests = [];
+    private readonly Dictionary<GuestName, int> _launchingMiB = [];
+    private readonly CancellationTokenSource _stop = new();
+
+    public int FreeMiB
+    {
+        get
+        {
+            lock (_lock)
+                return config.MemoryMiB - _guests.Values.Sum(guest => guest.Spec.MemoryMiB) - _launchingMiB.Values.Sum();
+        }
+    }
+
+    /// <summary>Every guest process that lives here, by name.</summary>
+    public IReadOnlyList<HostedGuest> List()
+    {
+        lock (_lock) return [.. _guests.Values.OrderBy(guest => guest.Spec.Guest, StringComparer.Ordinal)];
+    }
+
+    public HostedGuest? Find(GuestName guest)
+    {
+        lock (_lock) return _guests.GetValueOrDefault(guest);
+    }
+
+    /// <summary>Whether a guest of this spec could be launched here now.</summary>
+    /// <returns>every reason why not.</returns>
+    public IReadOnlyList<Reason> Admit(string specJson) =>
+        GuestAdmission.Check(SpecReader.Read(specJson), node.Name, config, FreeMiB, data);
+
+    /// <summary>Launches a guest process and waits until its endpoints listen.</summary>
+    /// <param name="specJson">the guest spec as the operator wrote it; this host resolves its templates.</param>
+    /// <param name="incoming">true: it waits for a migration; false: it runs at once.</param>
+    /// <remarks>Asked again for the same guest, epoch and role, it answers with the process that lives already.</remarks>
+    public async Task<Answer<HostedGuest>> LaunchAsync(
+        string specJson, Fence fence, bool incoming, CancellationToken cancellationToken)
+    {
+        var draft = SpecReader.Read(specJson);
+        HostedGuest? living = null;
+        lock (_lock)
+        {
+            if (draft.Name is { } name && _guests.TryGetValue(new GuestName(name), out living)
+                && living.Spec.Epoch == fence.Epoch.Value && living.Spec.Incoming == incoming)
+                return living;
+            var reasons = GuestAdmission.Check(draft, node.Name, config, FreeMiB, data).ToList();
+            if (living is not null || (draft.Name is { } busy && _launchingMiB.ContainsKey(new GuestName(busy))))
+                reasons.Add(new Reason(
+                    ErrorCodes.GuestExists, $"guest {draft.Name} already has a process on {node.Name}",
+                    "stop that guest first, or choose another name"));
+            if (reasons.Count > 0) return Refused(draft.Name, reasons);
+            _launchingMiB[new GuestName(draft.Name!)] = draft.MemoryMiB!.Value;
+        }
+
+        return await LaunchReservedAsync(draft.Spec!, fence, incoming, cancellationToken);
+    }
+
+    /// <summary>Kills a guest's process and device servers; returns when all are dead and its leftover files are gone.</summary>
+    /// <remarks>Also for a guest this host does not know (any more): then it makes sure that nothing of it lives.</remarks>
+    public async Task KillAsync(GuestName guest, CancellationToken cancellationToken)
+    {
+        string directory = data.Guest(guest);
+        for (var tasks = ProcessTable.Of(directory); tasks.Count > 0; tasks = ProcessTable.Of(directory))
+        {
+            foreach (var task in tasks) ProcessTable.Kill(task);
+            await Task.Delay(BetweenLooks, time, cancellationToken);
+        }
+
+        if (Find(guest) is { } hosted) await hosted.Ended.WaitAsync(cancellationToken);
+        else new GuestFolder(directory).Clear();
+    }
+
+    /// <summary>Adopts what lives, and finishes what died while no daemon watched.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        foreach (string directory in Directory.EnumerateDirectories(data.Guests))
+        {
+            var folder = new GuestFolder(directory);
+            var main = ProcessTable.Of(directory).FirstOrDefault(task => task.Main);
+            if (main is not null && folder.IsReady && folder.ReadLaunch() is { } spec)
+            {
+                logger.LogInformation("adopted guest {Guest}, process {Process}", spec.Guest, main.Id);
+                Watch(new HostedGuest(spec, directory, main));
+            }
+            else if (main is not null && folder.IsReady)
+            {
+                logger.LogError("{File} cannot be read: process {Process} is left alone", $"{directory}/{GuestFiles.LaunchSpec}", main.Id);
+            }
+            else
+            {
+                // Its launch was never answered for, or its device servers are orphans.
+                await KillAsync(new GuestName(Path.GetFileName(directory)), cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Guests go on: the daemon only stops watching.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken) => await _stop.CancelAsync();
+
+    public void Dispose() => _stop.Dispose();
+
+    private async Task<Answer<HostedGuest>> LaunchReservedAsync(
+        GuestSpec spec, Fence fence, bool incoming, CancellationToken cancellationToken)
+    {
+        var name = new GuestName(spec.Name);
+        try
+        {
+            var folder = new GuestFolder(data.Guest(name));
+            if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
+            var launch = GuestAdmission.Resolve(spec, config, fence, incoming);
+            folder.Prepare(launch);
+            var process = await GuestLauncher.StartAsync(folder, time, cancellationToken);
+            logger.LogInformation(
+                "guest {Guest} {Role} at {Fence}, process {Process}", name, incoming ? "incoming" : "started", fence, process.Id);
+            var guest = new HostedGuest(launch, folder.Path, process);
+            Watch(guest);
+            return guest;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            new GuestFolder(data.Guest(name)).Clear();
+            logger.LogError("guest {Guest} could not be launched: {Reason}", name, error.Message);
+            return HttpRefusal.Conflict(
+                LaunchCode, $"guest {name} could not be launched on {node.Name}: {error.Message}",
+                $"see {GuestFolderLog(name)} on {node.Name}");
+        }
+        finally
+        {
+            lock (_lock) _launchingMiB.Remove(name);
+        }
+    }
+
+    /// <summary>The fence file's lock is free only when everything of an earlier process is dead; then it says who may follow.</summary>
+    private static HttpRefusal? CheckFence(GuestName guest, GuestFolder folder, Fence fence, bool incoming)
+    {
+        if (!Directory.Exists(folder.Path)) return null;
+        using var file = FenceFile.Open(folder.Path, inheritLock: false, LockWait);
+        return FenceLaunch.Decide(file.Record, guest, fence, incoming).Refusal is { } reason
+            ? HttpRefusal.Conflict(LaunchCode, reason, "nothing to do: a newer attempt at this guest is under way")
+            : null;
+    }
+
+    private void Watch(HostedGuest guest)
+    {
+        lock (_lock) _guests[guest.Name] = guest;
+        _ = WatchAsync(guest);
+    }
+
+    private async Task WatchAsync(HostedGuest guest)
+    {
+        try
+        {
+            using var tick = new PeriodicTimer(BetweenLooks, time);
+            while (ProcessTable.IsAlive(guest.Process))
+                if (!await tick.WaitForNextTickAsync(_stop.Token))
+                    return;
+            logger.LogInformation("guest {Guest}'s process {Process} has ended", guest.Name, guest.Process.Id);
+            for (var left = ProcessTable.Of(guest.Directory); left.Count > 0; left = ProcessTable.Of(guest.Directory))
+            {
+                foreach (var task in left) ProcessTable.Kill(task);
+                await tick.WaitForNextTickAsync(_stop.Token);
+            }
+
+            new GuestFolder(guest.Directory).Clear();
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            logger.LogError("cannot clean up after guest {Guest}: {Reason}", guest.Name, error.Message);
+        }
+
+        lock (_lock) _guests.Remove(guest.Name);
+        guest.HasEnded();
+    }
+
+    private string GuestFolderLog(GuestName guest) => new GuestFolder(data.Guest(guest)).Log;
+
+    private static HttpRefusal Refused(string? guest, List<Reason> reasons) => new(
+        reasons.Any(reason => reason.Code == ErrorCodes.BadSpec) ? 400 : 409,
+        new ApiError(
+            reasons[0].Code, $"guest {guest ?? "of this spec"} is refused: {string.Join("; ", reasons.Select(r => r.Message))}",
+            reasons));
+}

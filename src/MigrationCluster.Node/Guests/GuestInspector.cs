@@ -1,0 +1,52 @@
+using MigrationCluster.Devices;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Node.Agents;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Node.Guests;
+
+/// <summary>Asks a guest process how it is, in sessions that are bound to no fence: they may look, not touch.</summary>
+public static class GuestInspector
+{
+    private static readonly VfioUserClientOptions Quick = new() { CommandLimit = TimeSpan.FromSeconds(2), TwinSocket = false };
+
+    /// <summary>Never throws for a guest that does not answer: it says so.</summary>
+    public static async Task<HostedGuestState> LookAsync(HostedGuest guest, CancellationToken cancellationToken)
+    {
+        var groups = PeerGroups.Of(guest.Spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
+        var devices = await Task.WhenAll(guest.Spec.Devices.Select(async device =>
+        {
+            var name = new DeviceName(device.Name);
+            return new HostedDeviceState(
+                name, device.Model, await DeviceStateAsync(guest, name, cancellationToken), groups[device.Name]);
+        }));
+        try
+        {
+            await using var machine = await MachineEndpointClient.ConnectAsync(
+                guest.Endpoint(DeviceName.Machine), Quick, cancellationToken);
+            return new HostedGuestState(
+                guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, await machine.ReadFenceAsync(cancellationToken),
+                await machine.GetStateAsync(cancellationToken), devices, null);
+        }
+        catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
+        {
+            return new HostedGuestState(
+                guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, null, null, devices, error.Message);
+        }
+    }
+
+    private static async Task<DeviceState?> DeviceStateAsync(
+        HostedGuest guest, DeviceName device, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), Quick, cancellationToken);
+            return await endpoint.GetStateAsync(cancellationToken);
+        }
+        catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Hosting;
+
+/// <summary>mc-node's command line.</summary>
+public static class CommandLine
+{
+    private const string Help = """
+        mc-node: the node daemon of MigrationCluster. One runs on every hypervisor host.
+
+        It launches guest processes and adopts those that outlived an earlier daemon, moves guests to and from other
+        hosts, and, with --coordinator, plans and decides migrations for the whole cluster. Guests go on running when it ends:
+        stop them first (`migctl guest stop`) if that is not what you want.
+
+        Example: a cluster of two on this machine.
+
+          mc-node --name a --listen 127.0.0.1:7101 --data-dir /tmp/a --config node.json --coordinator
+          mc-node --name b --listen 127.0.0.1:7102 --data-dir /tmp/b --config node.json --join http://127.0.0.1:7101
+
+        The configuration file gives the memory for guests and the device templates a guest spec may name:
+
+          { "memoryMiB": 4096,
+            "templates": { "net-basic": { "model": "net", "parameters": { "queues": "2" } } } }
+
+        It prints `listening on http://ADDRESS:PORT` on standard output when it is ready; its log goes to standard error.
+        Exit status: 0 ended by a signal, 1 cannot run (the reason is on standard error), 2 usage.
+        """;
+
+    /// <param name="run">runs the node until it is told to end; returns the exit status.</param>
+    public static RootCommand Build(Func<NodeOptions, CancellationToken, Task<int>> run)
+    {
+        var name = new Option<HostName>("--name")
+        {
+            Description = "this host's name in the cluster: a-z, 0-9 and '-', at most 32 characters",
+            HelpName = "NAME",
+            Required = true,
+            CustomParser = result => Checked(result, ParseName),
+        };
+        var listen = new Option<IPEndPoint>("--listen")
+        {
+            Description = "loopback address of the HTTP API; port 0 takes any free port",
+            HelpName = "ADDRESS:PORT",
+            Required = true,
+            CustomParser = result => Checked(result, LoopbackAddress.Parse),
+        };
+        var dataListen = new Option<IPEndPoint>("--data-listen")
+        {
+            Description = "loopback address of the data plane, where other nodes send guests to [default: 127.0.0.1:0]",
+            HelpName = "ADDRESS:PORT",
+            CustomParser = result => Checked(result, LoopbackAddress.Parse),
+        };
+        var dataDir = new Option<string>("--data-dir")
+        {
+            Description = "journals and guest directories; one mc-node at a time. Keep it short: socket paths end at 107 bytes",
+            HelpName = "DIR",
+            Required = true,
+        };
+        var config = new Option<string>("--config")
+        {
+            Description = "configuration file (JSON): memory and device templates",
+            HelpName = "FILE",
+            Required = true,
+        };
+        var coordinator = new Option<bool>("--coordinator") { Description = "coordinate the cluster from this node" };
+        var join = new Option<Uri>("--join")
+        {
+            Description = "address of the coordinator to join",
+            HelpName = "URL",
+            CustomParser = result => Checked(result, LoopbackAddress.ParseUrl),
+        };
+        var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join };
+        root.SetAction((parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(coordinator) == parsed.GetValue(join) is not null)
+                throw new StartRefusedException("give either --coordinator or --join URL", exitCode: 2);
+            var options = new NodeOptions(
+                parsed.GetRequiredValue(name),
+                parsed.GetRequiredValue(listen),
+                parsed.GetValue(dataListen) ?? new IPEndPoint(IPAddress.Loopback, 0),
+                parsed.GetRequiredValue(dataDir),
+                NodeConfig.Load(parsed.GetRequiredValue(config)),
+                parsed.GetValue(join));
+            return run(options, cancellationToken);
+        });
+        return root;
+    }
+
+    private static (HostName Name, string? Refusal) ParseName(string text)
+    {
+        try
+        {
+            return (HostName.Parse(text), null);
+        }
+        catch (FormatException error)
+        {
+            return (default, error.Message);
+        }
+    }
+
+    private static T? Checked<T>(ArgumentResult result, Func<string, (T? Value, string? Refusal)> parse)
+    {
+        var (value, refusal) = parse(result.Tokens.Single().Value);
+        if (refusal is not null) result.AddError($"{((OptionResult)result.Parent!).Option.Name}: {refusal}");
+        return value;
+    }
+}

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Reflection;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Http;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace MigrationCluster.Node.Hosting;
+
+/// <summary>A running node: services, HTTP server and data directory, from start to end.</summary>
+public sealed class NodeHost : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private NodeHost(WebApplication app, string address) => (_app, Address) = (app, address);
+
+    /// <summary>Of the HTTP API, with the port that was taken.</summary>
+    public string Address { get; }
+
+    public IServiceProvider Services => _app.Services;
+
+    /// <summary>Runs a node until SIGTERM or SIGINT. Guests outlive it.</summary>
+    /// <returns>the exit status.</returns>
+    public static async Task<int> RunAsync(NodeOptions options, CancellationToken cancellationToken)
+    {
+        await using var node = await StartAsync(options, null, cancellationToken);
+        await Console.Out.WriteLineAsync($"listening on {node.Address}".AsMemory(), cancellationToken);
+        await Console.Out.FlushAsync(cancellationToken);
+        await node._app.WaitForShutdownAsync(cancellationToken);
+        return 0;
+    }
+
+    /// <param name="configure">replaces services and logging; for tests.</param>
+    /// <exception cref="StartRefusedException">names what is in the way.</exception>
+    public static async Task<NodeHost> StartAsync(
+        NodeOptions options, Action<IHostApplicationBuilder>? configure, CancellationToken cancellationToken)
+    {
+        var app = Build(options, configure);
+        try
+        {
+            Map(app, options);
+            await app.StartAsync(cancellationToken);
+            string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+            app.Services.GetRequiredService<NodeIdentity>().Listening(address);
+            return new NodeHost(app, address);
+        }
+        catch (Exception error)
+        {
+            await app.DisposeAsync();
+            if (error is StartRefusedException || InTheWay(error, options) is not { } reason) throw;
+            throw new StartRefusedException(reason, inner: error);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
+
+    private static WebApplication Build(NodeOptions options, Action<IHostApplicationBuilder>? configure)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "mc-node" });
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 8 << 20;
+            kestrel.Listen(options.Listen, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        builder.Services.AddNode(options);
+        configure?.Invoke(builder);
+        return builder.Build();
+    }
+
+    private static void Map(WebApplication app, NodeOptions options)
+    {
+        app.UseErrorReplies(app.Services.GetRequiredService<ILogger<NodeHost>>());
+        app.UseRouting();
+        app.MapGet("/v1/hello", context => JsonBody.WriteAsync(
+            context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion), Json.Replies));
+        app.Services.GetRequiredService<AgentRoutes>().Map(app);
+        if (options.Join is { } coordinator)
+            NotCoordinatorRoutes.Map(app, app.Services.GetRequiredService<NodeIdentity>(), coordinator);
+        else
+            app.Services.GetRequiredService<ClusterRoutes>().Map(app);
+    }
+
+    private static string? InTheWay(Exception error, NodeOptions options) => error switch
+    {
+        IOException { InnerException: AddressInUseException } =>
+            $"port {options.Listen.Port} of {options.Listen.Address} is in use: choose another --listen, or port 0 for any free one",
+        IOException or SocketException => $"cannot listen on {options.Listen}: {error.Message}",
+        _ => null,
+    };
+
+    private static string ProductVersion =>
+        typeof(NodeHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+}

@@ -1,0 +1,14 @@
+using System.Net;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Hosting;
+
+/// <summary>How this node was started.</summary>
+/// <param name="Listen">of the HTTP API; port 0: any free one.</param>
+/// <param name="DataListen">of the data plane; port 0: any free one.</param>
+/// <param name="Join">the coordinator to join; null: this node is the coordinator.</param>
+public sealed record NodeOptions(
+    HostName Name, IPEndPoint Listen, IPEndPoint DataListen, string DataDirectory, NodeConfig Config, Uri? Join)
+{
+    public bool Coordinator => Join is null;
+}

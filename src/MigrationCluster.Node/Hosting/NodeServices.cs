@@ -1,0 +1,66 @@
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Node.Guests;
+using MigrationCluster.Node.Http;
+using MigrationCluster.Node.Journal;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MigrationCluster.Node.Hosting;
+
+/// <summary>What a node is made of. Hosted services start in the order given here, before the HTTP server, and stop in
+/// the opposite order.</summary>
+public static class NodeServices
+{
+    public static void AddNode(this IServiceCollection services, NodeOptions options)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton(options.Config);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<ISupervisor, LoggingSupervisor>();
+        services.AddSingleton(_ => DataDirectory.Open(options.DataDirectory, options.Name));
+        services.AddSingleton(provider => new NodeIdentity(
+            options.Name, provider.GetRequiredService<DataDirectory>().NodeId));
+        AddAgent(services);
+        if (options.Coordinator) AddCoordinator(services);
+        services.AddHostedService<AgentRegistration>();
+    }
+
+    private static void AddAgent(IServiceCollection services)
+    {
+        services.AddSingleton(provider => Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
+        services.AddSingleton<GuestHost>();
+        services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
+        services.AddSingleton<AgentRoutes>();
+    }
+
+    private static void AddCoordinator(IServiceCollection services)
+    {
+        services.AddSingleton(provider => Open(
+            () => new CoordinatorStore(provider.GetRequiredService<DataDirectory>().CoordinatorStore)));
+        services.AddSingleton<IGuestRows>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<IMigrationJournal>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<IMembership>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<IFeedCursors>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<AgentDirectory>();
+        services.AddSingleton<IAgents>(provider => provider.GetRequiredService<AgentDirectory>());
+        services.AddHostedService(provider => provider.GetRequiredService<AgentDirectory>());
+        services.AddSingleton<ClusterGuests>();
+        services.AddSingleton<ClusterNodes>();
+        services.AddSingleton<ClusterRoutes>();
+    }
+
+    private static T Open<T>(Func<T> open)
+    {
+        try
+        {
+            return open();
+        }
+        catch (IOException error)
+        {
+            throw new StartRefusedException(error.Message, inner: error);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+using System.Globalization;
+using MigrationCluster.Api;
+using MigrationCluster.Devices;
+using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Guests;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Journal;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
+
+namespace MigrationCluster.Node.Http;
+
+/// <summary>What a coordinator asks of the agent on this host.</summary>
+/// <remarks>
+/// <code>
+///   POST /v1/agent/commands               AgentCommand -> {} | 409 ApiError
+///   GET  /v1/agent/events?after=N&amp;wait=MS  EventBatch, at once when there is an event above N
+///   GET  /v1/agent/inventory              Inventory
+///   POST /v1/agent/guests/admit           AdmitOrder -> Admission
+///   POST /v1/agent/guests                 StartOrder -> HostedGuestState
+///   POST /v1/agent/guests/NAME/stop       StopOrder -> {}
+///   POST /v1/agent/guests/NAME/check      SelfCheckView
+/// </code>
+/// </remarks>
+public sealed class AgentRoutes(
+    NodeIdentity node,
+    NodeConfig config,
+    GuestHost guests,
+    AgentJournal journal,
+    IAgentCommandHandler commands,
+    IProgressSource progress,
+    TimeProvider time,
+    IHostApplicationLifetime lifetime)
+{
+    private const int MostEvents = 256;
+    private const int LongestWaitMs = 30_000;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/agent/commands", CommandAsync);
+        routes.MapGet("/v1/agent/events", EventsAsync);
+        routes.MapGet("/v1/agent/inventory", InventoryAsync);
+        routes.MapPost("/v1/agent/guests/admit", AdmitAsync);
+        routes.MapPost("/v1/agent/guests", StartAsync);
+        routes.MapPost("/v1/agent/guests/{name}/stop", StopAsync);
+        routes.MapPost("/v1/agent/guests/{name}/check", CheckAsync);
+    }
+
+    private async Task CommandAsync(HttpContext context)
+    {
+        var command = await JsonBody.ReadAsync<AgentCommand>(context, WireJson.Options);
+        if (command.Refusal is { } malformed) await JsonBody.WriteAsync(context, malformed);
+        else if (await commands.HandleAsync(command.Value!, context.RequestAborted) is { } refused)
+            await JsonBody.WriteAsync(context, new HttpRefusal(409, refused));
+        else await Done(context);
+    }
+
+    private async Task EventsAsync(HttpContext context)
+    {
+        if (!long.TryParse(context.Request.Query["after"], NumberStyles.None, CultureInfo.InvariantCulture, out long after)
+            || !int.TryParse(context.Request.Query["wait"], NumberStyles.None, CultureInfo.InvariantCulture, out int wait))
+        {
+            await JsonBody.WriteAsync(context, HttpRefusal.BadRequest(
+                ErrorCodes.BadRequest, "an event read says after=NUMBER and wait=MILLISECONDS", "add both to the query"));
+            return;
+        }
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Math.Min(wait, LongestWaitMs)), time);
+        using var until = CancellationTokenSource.CreateLinkedTokenSource(
+            context.RequestAborted, lifetime.ApplicationStopping, limit.Token);
+        while (true)
+        {
+            // Taken before the read: an append between the two ends the wait.
+            var appended = journal.Appended;
+            var events = journal.ReadAfter(after, MostEvents);
+            if (events.Count > 0 || until.IsCancellationRequested)
+            {
+                await JsonBody.WriteAsync(context, 200, new EventBatch(events, progress.Snapshot()), WireJson.Options);
+                return;
+            }
+
+            await appended.WaitAsync(until.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task InventoryAsync(HttpContext context)
+    {
+        var states = await Task.WhenAll(guests.List().Select(g => GuestInspector.LookAsync(g, context.RequestAborted)));
+        await JsonBody.WriteAsync(
+            context, 200, new Inventory(node.Name, config.MemoryMiB, guests.FreeMiB, config.Templates, states),
+            WireJson.Options);
+    }
+
+    private async Task AdmitAsync(HttpContext context)
+    {
+        var order = await JsonBody.ReadAsync<AdmitOrder>(context, WireJson.Options);
+        if (order.Refusal is { } malformed) await JsonBody.WriteAsync(context, malformed);
+        else await JsonBody.WriteAsync(context, 200, new Admission(guests.Admit(order.Value!.SpecJson)), WireJson.Options);
+    }
+
+    private async Task StartAsync(HttpContext context)
+    {
+        var order = await JsonBody.ReadAsync<StartOrder>(context, WireJson.Options);
+        if (order.Refusal is { } malformed)
+        {
+            await JsonBody.WriteAsync(context, malformed);
+            return;
+        }
+
+        // Not the request's token: a caller that goes away must not leave a launch half done.
+        var launched = await guests.LaunchAsync(
+            order.Value!.SpecJson, order.Value.Fence, incoming: false, lifetime.ApplicationStopping);
+        if (launched.Refusal is { } refused) await JsonBody.WriteAsync(context, refused);
+        else await JsonBody.WriteAsync(
+            context, 200, await GuestInspector.LookAsync(launched.Value!, context.RequestAborted), WireJson.Options);
+    }
+
+    private async Task StopAsync(HttpContext context)
+    {
+        var order = await JsonBody.ReadAsync<StopOrder>(context, WireJson.Options);
+        if (order.Refusal is { } malformed)
+        {
+            await JsonBody.WriteAsync(context, malformed);
+            return;
+        }
+
+        var name = GuestOf(context);
+        try
+        {
+            await GuestStop.RunAsync(guests, name, order.Value!.Fence, time, lifetime.ApplicationStopping);
+            await Done(context);
+        }
+        catch (DeviceRefusedException error)
+        {
+            await JsonBody.WriteAsync(context, HttpRefusal.Conflict(
+                "guest.fenced", $"guest {name} on {node.Name} takes no order of {order.Value!.Fence}: {error.Message}",
+                "ask again: a newer attempt at this guest is under way"));
+        }
+    }
+
+    private async Task CheckAsync(HttpContext context)
+    {
+        var name = GuestOf(context);
+        if (guests.Find(name) is not { } guest)
+        {
+            await JsonBody.WriteAsync(context, HttpRefusal.NotFound(
+                ErrorCodes.GuestUnknown, $"guest {name} has no process on {node.Name}", "see `migctl guest show`"));
+            return;
+        }
+
+        try
+        {
+            await JsonBody.WriteAsync(
+                context, 200, await SelfCheck.RunAsync(guest, time, context.RequestAborted), WireJson.Options);
+        }
+        catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
+        {
+            await JsonBody.WriteAsync(context, HttpRefusal.Conflict(
+                "guest.not-checked", $"guest {name} on {node.Name} did not check itself: {error.Message}",
+                "ask again when it runs"));
+        }
+    }
+
+    private static Task Done(HttpContext context) =>
+        JsonBody.WriteAsync(context, 200, new Dictionary<string, string>(), WireJson.Options);
+
+    private static GuestName GuestOf(HttpContext context)
+    {
+        try
+        {
+            return GuestName.Parse((string)context.GetRouteValue("name")!);
+        }
+        catch (FormatException error)
+        {
+            throw new BadHttpRequestException(error.Message, 400, error);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Journal;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace MigrationCluster.Node.Http;
+
+/// <summary>A coordinator's routes: the operators' (<see cref="ClusterClient"/>), and the agents' hello.</summary>
+public sealed class ClusterRoutes(
+    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, AgentDirectory agents)
+{
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/agents/hello", AgentHelloAsync);
+        routes.MapGet("/v1/nodes", async context => await Write(context, await nodes.ListAsync(context.RequestAborted)));
+        routes.MapGet("/v1/guests", async context => await Write(context, await guests.ListAsync(context.RequestAborted)));
+        routes.MapPost("/v1/guests", async context => await Write(
+            context, await guests.StartAsync(await JsonBody.ReadTextAsync(context), context.RequestAborted)));
+        routes.MapGet("/v1/guests/{name}", async context => await Write(
+            context, await guests.GetAsync(Value(context, "name"), context.RequestAborted)));
+        routes.MapPost("/v1/guests/{name}/stop", async context => await Write(
+            context, await guests.StopAsync(Value(context, "name"), context.RequestAborted)));
+        routes.MapPost("/v1/guests/{name}/check", async context => await Write(
+            context, await guests.CheckAsync(Value(context, "name"), context.RequestAborted)));
+        routes.MapGet("/v1/migrations", async context => await Write(
+            context, await migrations.ListAsync(context.RequestAborted)));
+        routes.MapPost("/v1/migrations", MigrateAsync);
+        routes.MapGet("/v1/migrations/{id}", async context => await Write(
+            context, await migrations.GetAsync(Value(context, "id"), context.RequestAborted)));
+        routes.MapGet("/v1/migrations/{id}/watch", WatchAsync);
+        routes.MapPost("/v1/migrations/{id}/cancel", async context => await Write(
+            context, await migrations.CancelAsync(Value(context, "id"), context.RequestAborted)));
+    }
+
+    private async Task AgentHelloAsync(HttpContext context)
+    {
+        var hello = await JsonBody.ReadAsync<AgentHello>(context, WireJson.Options);
+        if ((hello.Refusal ?? await agents.AdmitAsync(hello.Value!, context.RequestAborted)) is { } refused)
+            await JsonBody.WriteAsync(context, refused);
+        else
+            await Write(context, hello.Value!);
+    }
+
+    private async Task MigrateAsync(HttpContext context)
+    {
+        var request = await JsonBody.ReadAsync<MigrateRequest>(context, Json.Requests);
+        await Write(context, request.Refusal is { } malformed
+            ? malformed
+            : await migrations.CreateAsync(request.Value!, context.RequestAborted));
+    }
+
+    private async Task WatchAsync(HttpContext context)
+    {
+        if (long.TryParse(context.Request.Query["after"], NumberStyles.None, CultureInfo.InvariantCulture, out long after))
+            await Write(context, await migrations.WatchAsync(Value(context, "id"), after, context.RequestAborted));
+        else
+            await JsonBody.WriteAsync(context, HttpRefusal.BadRequest(
+                ErrorCodes.BadRequest, "a watch says after=VERSION", "add it to the query; 0 answers at once"));
+    }
+
+    private static string Value(HttpContext context, string name) => (string)context.GetRouteValue(name)!;
+
+    private static Task Write<T>(HttpContext context, Answer<T> answer)
+        where T : class =>
+        JsonBody.WriteAsync(context, answer, Json.Replies);
+
+    private static Task Write<T>(HttpContext context, T value)
+        where T : class =>
+        JsonBody.WriteAsync(context, 200, value, Json.Replies);
+}
