@@ -13,9 +13,10 @@ internal sealed class LoopbackSession : IAsyncDisposable
     /// <summary>Far above what anything here needs: a test that meets it hangs.</summary>
     internal static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
-    private LoopbackSession(TestRam source, TestRam destination, MemorySink sink, int devices)
+    private LoopbackSession(TestRam source, TestRam destination, IDeviceStateSink sink, int devices)
     {
-        (Source, Destination, Sink) = (source, destination, sink);
+        (Source, Destination) = (source, destination);
+        Sink = sink as MemorySink ?? new MemorySink();
         Listener = DataPlaneListener.Start(new IPEndPoint(IPAddress.Loopback, 0), TransferOptions.Default, Dropped.Add);
         Token = new SessionToken(RandomNumberGenerator.GetBytes(32));
         Receiver = Listener.Open(Token, destination.Mapped, sink, devices);
@@ -31,7 +32,7 @@ internal sealed class LoopbackSession : IAsyncDisposable
     internal System.Collections.Concurrent.ConcurrentBag<DroppedConnection> Dropped { get; } = [];
 
     internal static async Task<LoopbackSession> StartAsync(
-        int firstMiB = 8, int secondMiB = 0, int devices = 0, int channels = 3, MemorySink? sink = null,
+        int firstMiB = 8, int secondMiB = 0, int devices = 0, int channels = 3, IDeviceStateSink? sink = null,
         Func<IPEndPoint, FaultProxy>? proxy = null)
     {
         var session = new LoopbackSession(

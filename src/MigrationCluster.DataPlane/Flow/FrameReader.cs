@@ -26,13 +26,13 @@ internal sealed class FrameReader
     private bool _whole;
     private ulong _sequence;
 
-    /// <param name="maxPayloadBytes">of the frames that may come on this route.</param>
-    internal FrameReader(Socket socket, SessionShape shape, FrameRoute route, int maxPayloadBytes, TransferMeter meter)
-    {
-        (_socket, _shape, _route, _meter) = (socket, shape, route, meter);
-        _buffer = GC.AllocateUninitializedArray<byte>(
-            Math.Max(SmallReadBytes, FrameHeader.SizeBytes + maxPayloadBytes) + FrameHeader.SizeBytes, pinned: true);
-    }
+    /// <param name="buffer">from <see cref="NewBuffer"/>, for this reader alone.</param>
+    internal FrameReader(Socket socket, SessionShape shape, FrameRoute route, byte[] buffer, TransferMeter meter) =>
+        (_socket, _shape, _route, _buffer, _meter) = (socket, shape, route, buffer, meter);
+
+    /// <summary>A pinned buffer for frames of up to so many payload bytes; longer ones are refused.</summary>
+    internal static byte[] NewBuffer(int maxPayloadBytes) => GC.AllocateUninitializedArray<byte>(
+        Math.Max(SmallReadBytes, FrameHeader.SizeBytes + maxPayloadBytes) + FrameHeader.SizeBytes, pinned: true);
 
     /// <summary>The header last read.</summary>
     internal FrameHeader Header { get; private set; }
@@ -60,7 +60,11 @@ internal sealed class FrameReader
     }
 
     /// <summary>Asks the socket for more, after <see cref="TryRead"/> found no whole frame.</summary>
-    internal ValueTask<int> ReceiveAsync(CancellationToken cancellationToken)
+    internal ValueTask<int> ReceiveAsync(CancellationToken cancellationToken) =>
+        _socket.ReceiveAsync(Room(), cancellationToken);
+
+    /// <summary>Where the next bytes go.</summary>
+    internal Memory<byte> Room()
     {
         if (_start > 0)
         {
@@ -68,7 +72,7 @@ internal sealed class FrameReader
             (_start, _end) = (0, _end - _start);
         }
         int limit = Math.Min(_buffer.Length, Math.Max(SmallReadBytes, _frameBytes + FrameHeader.SizeBytes));
-        return _socket.ReceiveAsync(_buffer.AsMemory(_end, limit - _end), cancellationToken);
+        return _buffer.AsMemory(_end, limit - _end);
     }
 
     /// <summary>Notes what the socket delivered.</summary>

@@ -30,7 +30,7 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(RangesPerSend * FrameHeader.SizeBytes, pinned: true);
     private int _oldest, _pending, _unflushedFrames;
     private long _unflushedBytes;
-    private ulong _sequence;
+    private ulong _sequence, _sentSequence;
     private byte[]? _verdict;
     private bool _closing, _partlySent;
 
@@ -96,6 +96,7 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
         {
             // Maybe in the middle of a frame; then no reason can follow on this channel.
             if (_partlySent) return;
+            _sequence = _sentSequence;
         }
         catch (Exception exception)
         {
@@ -133,6 +134,7 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
         for (int sent = 0; sent < length;)
             sent += await socket.SendAsync(_buffer.AsMemory(sent, length - sent), cancellationToken);
         _partlySent = false;
+        _sentSequence = _sequence;
     }
 
     private int TakeAcks()

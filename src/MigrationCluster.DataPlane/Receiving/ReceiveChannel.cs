@@ -29,7 +29,7 @@ internal sealed class ReceiveChannel
         bool devices = number == 0;
         _reader = new FrameReader(
             socket, shape, devices ? FrameRoute.DeviceChannel : FrameRoute.PageChannel,
-            devices ? sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes : DataPlaneWire.MaxPayloadBytes,
+            FrameReader.NewBuffer(devices ? sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes : DataPlaneWire.MaxPayloadBytes),
             meter);
     }
 

@@ -31,7 +31,8 @@ internal sealed class SendChannel : IDisposable
         int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter, IAckTarget target)
     {
         (Number, _socket, _funnel, _meter, _target) = (number, socket, funnel, meter, target);
-        _reader = new FrameReader(socket, shape, FrameRoute.Back, sizeof(uint) + DataPlaneWire.MaxAbortTextBytes, meter);
+        _reader = new FrameReader(
+            socket, shape, FrameRoute.Back, FrameReader.NewBuffer(sizeof(uint) + DataPlaneWire.MaxAbortTextBytes), meter);
     }
 
     internal int Number { get; }
