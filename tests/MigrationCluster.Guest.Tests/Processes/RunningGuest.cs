@@ -68,6 +68,12 @@ internal sealed class RunningGuest : IAsyncDisposable
         Devices.Clear();
     }
 
+    public async Task DisconnectOneAsync(string device)
+    {
+        await Devices[device].DisposeAsync();
+        Devices.Remove(device);
+    }
+
     public IEnumerable<(string Name, EndpointClient Client)> All =>
         Devices.Select(device => (device.Key, device.Value)).Append(("machine", Machine));
 
