@@ -36,7 +36,8 @@ public sealed class DemoRun(Invocation run, DemoSettings settings)
         catch (ApiException error)
         {
             _error = error.Error;
-            ShowLogs(cluster);
+            // The last words of a node that would not start are among the error's reasons.
+            if (error.Error.Code != NodeProcess.Failed) ShowLogs(cluster);
         }
         bool keep = settings.Keep && !_interrupted && cluster.Coordinator is not null;
         return Conclude(cluster, keep, keep ? [] : await CleanUpAsync(cluster));

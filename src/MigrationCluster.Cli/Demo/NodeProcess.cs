@@ -8,6 +8,9 @@ namespace MigrationCluster.Cli.Demo;
 /// in order, and with --keep the node outlives migctl. Its output goes to a file for the same reason.</remarks>
 public sealed class NodeProcess : IDisposable
 {
+    /// <summary>Error code: it ended while starting, or was not ready in time. The reasons are its last words.</summary>
+    public const string Failed = "demo.node-failed";
+
     private const string ReadyLine = "listening on ";
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
@@ -82,8 +85,8 @@ public sealed class NodeProcess : IDisposable
     public void Dispose() => _process.Dispose();
 
     private ApiException Failure(string message) => new(
-        new ApiError("demo.node-failed", message,
-            [.. LogTail(8).Select(line => new Reason("demo.node-log", line, ""))]),
+        new ApiError(Failed, message,
+            [.. LogTail(20).Select(line => new Reason("demo.node-log", line, ""))]),
         ApiException.Unreachable);
 
     private string[] LogLines()

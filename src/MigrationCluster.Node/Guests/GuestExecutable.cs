@@ -2,7 +2,7 @@ using MigrationCluster.Node.Hosting;
 
 namespace MigrationCluster.Node.Guests;
 
-/// <summary>Where mc-guest is: beside mc-node once installed, in the sibling project's folder after a build.</summary>
+/// <summary>Where mc-guest is: in the sibling project's folder after a build, beside mc-node once installed.</summary>
 public static class GuestExecutable
 {
     private const string FileName = "mc-guest";
@@ -14,8 +14,8 @@ public static class GuestExecutable
         string beside = Path.Combine(own, FileName);
         string sibling = Path.GetFullPath(
             Path.Combine(own, "..", "..", "MigrationCluster.Guest", Path.GetFileName(own), FileName));
-        return File.Exists(beside) ? beside
-            : File.Exists(sibling) ? sibling
-            : throw new StartRefusedException($"mc-guest is neither at {beside} nor at {sibling}: build or install it");
+        return File.Exists(sibling) ? sibling
+            : File.Exists(beside) ? beside
+            : throw new StartRefusedException($"mc-guest is neither at {sibling} nor at {beside}: build or install it");
     }
 }
