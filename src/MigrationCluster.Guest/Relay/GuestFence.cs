@@ -42,7 +42,10 @@ internal sealed class GuestFence(FenceFile file)
             throw Refuse($"{who} must not leave {from} for {to}: {Standing(record)}");
         if (to == DeviceState.Resuming && record.Role != GuestRole.Incoming)
             throw Refuse($"{who} must not be loaded: this process owns the guest at {record.Fence.Epoch}");
-        if (record.Kept && to is not (DeviceState.Running or DeviceState.RunningP2P))
+        // The way back from StopCopy leads through Stop; from a running state only other running ones are left.
+        bool back = IsStopped(from) ? to is DeviceState.Stop or DeviceState.Running or DeviceState.RunningP2P
+            : to is DeviceState.Running or DeviceState.RunningP2P;
+        if (record.Kept && !back)
             throw Refuse($"{who} stays running: the guest voted Kept({record.Fence.Epoch})");
     }
 
