@@ -1,10 +1,13 @@
+using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Coordination;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
+using MigrationCluster.Node.Transfers;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace MigrationCluster.Node.Hosting;
@@ -32,6 +35,12 @@ public static class NodeServices
         services.AddSingleton(provider => Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
         services.AddSingleton<GuestHost>();
         services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
+        services.AddSingleton(provider => Open(() => DataPlaneListener.Start(
+            provider.GetRequiredService<NodeOptions>().DataListen, TransferOptions.Default)));
+        services.AddSingleton<AgentSessions>();
+        services.AddSingleton<IAgentCommandHandler>(provider => provider.GetRequiredService<AgentSessions>());
+        services.AddSingleton<IProgressSource>(provider => provider.GetRequiredService<AgentSessions>());
+        services.AddHostedService(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<AgentRoutes>();
     }
 
@@ -44,6 +53,10 @@ public static class NodeServices
         services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<CoordinatorStore>());
         services.AddSingleton<IMembership>(provider => provider.GetRequiredService<CoordinatorStore>());
         services.AddSingleton<IFeedCursors>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<Migrations>();
+        services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
+        services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
+        services.AddHostedService(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<AgentDirectory>();
         services.AddSingleton<IAgents>(provider => provider.GetRequiredService<AgentDirectory>());
         services.AddHostedService(provider => provider.GetRequiredService<AgentDirectory>());

@@ -1,0 +1,65 @@
+using System.Collections.Immutable;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Coordination;
+
+/// <summary>One migration as operators see it, kept up to date from its events and from the source agent's progress.</summary>
+public sealed class MigrationProjection : IMachineObserver<CoordinatorState, CoordinatorEvent>
+{
+    private readonly Lock _sync = new();
+    private CoordinatorState _state = CoordinatorState.New;
+    private ImmutableList<CoordinatorEvent> _events = [];
+    private ProgressView _progress = new(0, 0, 0, 0, 0, []);
+    private long _version = 1;
+    private TaskCompletionSource _changed = NewSignal();
+
+    public void OnRecovered(CoordinatorState state, IReadOnlyList<CoordinatorEvent> all)
+    {
+        lock (_sync)
+        {
+            _state = state;
+            _events = [.. all];
+            Changed();
+        }
+    }
+
+    public void OnEvolved(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
+    {
+        lock (_sync)
+        {
+            _state = state;
+            _events = _events.AddRange(events);
+            Changed();
+        }
+    }
+
+    /// <summary>Takes a progress snapshot in; it lives only here.</summary>
+    public void OnProgress(ProgressView progress)
+    {
+        lock (_sync)
+        {
+            if (_progress == progress) return;
+            _progress = progress;
+            Changed();
+        }
+    }
+
+    /// <summary>The view, and what ends when it changes.</summary>
+    public (MigrationView? View, Task Changed) Read()
+    {
+        lock (_sync)
+            return (_state.Plan is null ? null : MigrationViews.Of(_state, _events, _progress, _version), _changed.Task);
+    }
+
+    private void Changed()
+    {
+        _version++;
+        _changed.SetResult();
+        _changed = NewSignal();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

@@ -1,0 +1,113 @@
+using MigrationCluster.Api;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Coordination;
+
+/// <summary>Turns a migration's journal into what the API shows.</summary>
+public static class MigrationViews
+{
+    public static MigrationView Of(
+        CoordinatorState state, IReadOnlyList<CoordinatorEvent> events, ProgressView progress, long version)
+    {
+        var plan = state.Plan!;
+        var startedAt = events[0].At;
+        return new MigrationView(
+            plan.Migration.Value, version, plan.Guest.Value, plan.Source.Value, plan.Destination.Value,
+            state.Phase.ToString(), OutcomeOf(state), plan.Fence.Epoch.Value, (int)plan.MaxDowntime.TotalMilliseconds,
+            startedAt, IsOver(state) ? events[^1].At : null,
+            [.. PhasesOf(events, startedAt)], progress with { Iteration = Math.Max(progress.Iteration, IterationOf(events)) },
+            [.. state.Reasons.Select(reason => new Reason(reason.Code, reason.Message, reason.Remedy))],
+            state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null);
+    }
+
+    /// <summary>Over for the operator: the guest has its owner. A copy the source is slow to release is residue.</summary>
+    private static bool IsOver(CoordinatorState state) =>
+        state.Ended || (state.Phase == MigrationPhase.Completed && state.ReleaseOverdue);
+
+    private static string OutcomeOf(CoordinatorState state) => state switch
+    {
+        { Phase: MigrationPhase.GuestLost } => Outcomes.GuestLost,
+        _ when !IsOver(state) => state.Phase == MigrationPhase.InDoubt ? Outcomes.InDoubt : Outcomes.Running,
+        { Phase: MigrationPhase.Completed } => Outcomes.Completed,
+        { Phase: MigrationPhase.Cancelled } => Outcomes.Cancelled,
+        { Refused: true } => Outcomes.Refused,
+        _ when state.Reasons.Any(reason => reason.Code == "pre-copy.no-convergence") => Outcomes.Aborted,
+        _ => Outcomes.Failed,
+    };
+
+    private static IEnumerable<PhaseView> PhasesOf(IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt) =>
+        events.OfType<CoordinatorEvent.PhaseEntered>()
+            .Select(entered => new PhaseView(entered.Phase.ToString(), (entered.At - startedAt).TotalMilliseconds));
+
+    private static int IterationOf(IReadOnlyList<CoordinatorEvent> events) => Heard<IterationFinished>(events).Count();
+
+    private static ReportView ReportOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt)
+    {
+        var sent = state.Sent!;
+        var resumedAt = Heard<GuestResumed>(events).First().At;
+        var components = DowntimeOf(events, sent, resumedAt);
+        long deviceBytes = sent.Totals.DeviceBytes.Values.Sum();
+        var passes = Heard<IterationFinished>(events).ToList();
+        double passSeconds = passes.Sum(pass => pass.Duration.TotalSeconds);
+        return new ReportView(
+            (resumedAt - startedAt).TotalMilliseconds,
+            components.Sum(component => component.Ms),
+            components,
+            [.. passes.Select(pass => new IterationView(
+                pass.Iteration, pass.Pages, pass.Bytes, pass.Duration.TotalMilliseconds, pass.DirtyBytesPerSecond))],
+            new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes),
+            passSeconds > 0 ? passes.Sum(pass => pass.Bytes) / passSeconds : 0,
+            Heard<ReadyToSwitch>(events).First().PredictedDowntime.TotalMilliseconds,
+            [.. DevicesOf(state, events)],
+            ResidueOf(state, events));
+    }
+
+    /// <summary>Each component runs from the one before to its own end; times of two hosts are compared, so none may be negative.</summary>
+    private static List<DowntimeComponentView> DowntimeOf(
+        IReadOnlyList<CoordinatorEvent> events, FinalStateSent sent, DateTimeOffset resumedAt)
+    {
+        var at = Heard<MachinePaused>(events).First().At;
+        var components = new List<DowntimeComponentView>();
+        void Until(string component, DateTimeOffset? end)
+        {
+            var reached = end is { } known && known > at ? known : at;
+            components.Add(new DowntimeComponentView(component, (reached - at).TotalMilliseconds));
+            at = reached;
+        }
+
+        var decided = events.OfType<CoordinatorEvent.DecisionRead>().FirstOrDefault();
+        Until("quiesce", Heard<GroupQuiet>(events).FirstOrDefault()?.At);
+        Until("stop", Heard<DevicesStopped>(events).FirstOrDefault()?.At);
+        Until("final-pages", sent.PagesSentAt);
+        Until("device-state", sent.At);
+        Until("verify", Heard<DestinationVerified>(events).FirstOrDefault()?.At);
+        Until("yield", Heard<GuestYielded>(events).FirstOrDefault()?.At);
+        Until("commit", decided?.At);
+        Until("resume", resumedAt);
+        return components;
+    }
+
+    private static IEnumerable<DeviceReportView> DevicesOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
+    {
+        var released = Heard<GuestReleased>(events).FirstOrDefault();
+        foreach (var record in state.Setup!.Records.Where(record => record.Device != "machine"))
+        {
+            string source = released?.ContentDigests.GetValueOrDefault(record.Device) ?? "";
+            string destination = state.Verified!.ContentDigests.GetValueOrDefault(record.Device) ?? "";
+            yield return new DeviceReportView(
+                record.Device, record.Model, state.Sent!.Totals.DeviceBytes.GetValueOrDefault(record.Device),
+                source, destination, source.Length > 0 && source == destination);
+        }
+    }
+
+    private static IReadOnlyList<string> ResidueOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
+    {
+        if (!state.SourceDone)
+            return [$"{state.Plan!.Source} has not released its stopped copy of {state.Plan.Guest}; it is asked on"];
+        return Heard<GuestReleased>(events).FirstOrDefault()?.Residue ?? [];
+    }
+
+    private static IEnumerable<T> Heard<T>(IEnumerable<CoordinatorEvent> events) where T : AgentEvent =>
+        events.OfType<CoordinatorEvent.Observed>().Select(observed => observed.Event).OfType<T>();
+}

@@ -1,0 +1,215 @@
+using System.Security.Cryptography;
+using MigrationCluster.DataPlane;
+using MigrationCluster.Devices;
+using MigrationCluster.Devices.Ownership;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+
+namespace MigrationCluster.Node.Transfers;
+
+/// <summary>Carries out the destination machine's effects for one migration, with real devices and the real data plane.</summary>
+public sealed class DestinationSession(
+    SessionGuest guest, DataPlaneListener dataPlane, string name, ISupervisor supervisor, TimeProvider time)
+    : IDeviceStateSink, IAsyncDisposable
+{
+    private SessionDevices? _devices;
+    private MappedGuest? _ram;
+    private TransferReceiver? _receiver;
+
+    /// <summary>The machine's state as last evolved; what an effect needs of it is read here.</summary>
+    public Func<DestinationState> State { get; set; } = () => DestinationState.New;
+
+    /// <summary>Called when the incoming guest process has come up.</summary>
+    public Action Launched { get; set; } = () => { };
+
+    public EffectRunner<DestinationEffect, DestinationCommand> Runner => new(RunAsync, Translate);
+
+    private async Task<DestinationCommand?> RunAsync(DestinationEffect effect, CancellationToken cancel)
+    {
+        bool needsGuest = effect is not (DestinationEffect.LaunchIncoming or DestinationEffect.Discard
+            or DestinationEffect.ProveNeverRan);
+        if (needsGuest && !guest.IsAlive)
+            return new DestinationCommand.GuestDied(
+                $"the incoming guest process of {guest.Name} on the destination died", time.GetUtcNow());
+        return effect switch
+        {
+            DestinationEffect.LaunchIncoming launch => await LaunchAsync(launch.Fence, cancel),
+            DestinationEffect.ConfirmSetup => await ConfirmSetupAsync(cancel),
+            DestinationEffect.MoveDevice move => new DestinationCommand.DeviceArrived(
+                move.Device, await OpenDevices().MoveAsync(move.Device, move.Target, cancel), time.GetUtcNow()),
+            DestinationEffect.Receive => await ReceiveAsync(cancel),
+            DestinationEffect.VoteVerified vote => await VoteVerifiedAsync(vote.Digest, cancel),
+            DestinationEffect.TakePermit permit => await TakePermitAsync(permit.Fence, cancel),
+            DestinationEffect.Discard discard => await DiscardAsync(discard.Fence, cancel),
+            DestinationEffect.ProveNeverRan prove => await ProveAsync(prove.Fence, cancel),
+            _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),
+        };
+    }
+
+    private DestinationCommand.Failed Translate(DestinationEffect effect, Exception error)
+    {
+        var device = effect is DestinationEffect.MoveDevice move ? move.Device : (DeviceName?)null;
+        var failure = OperatingFailure.Of(error, "destination");
+        return new DestinationCommand.Failed(device, failure.Code, failure.Reason, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> LaunchAsync(Fence fence, CancellationToken cancel)
+    {
+        await CloseAsync();
+        await guest.LaunchIncomingAsync(State().SpecJson, fence, cancel);
+        Launched();
+        var devices = OpenDevices();
+        var planned = await devices.ProbeAsync(SourceSession.GroupsOf(guest.Spec), cancel);
+        _ram = await MappedGuest.OpenAsync(devices.Address, cancel);
+        var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
+        _receiver = dataPlane.Open(token, _ram.Ram, this, planned.Count);
+        return new DestinationCommand.IncomingLaunched(
+            dataPlane.EndPoint.ToString(), token.ToHexadecimal(), planned, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> ConfirmSetupAsync(CancellationToken cancel)
+    {
+        var devices = OpenDevices();
+        var names = devices.InOrder.Select(device => device.Device.Value).ToHashSet();
+        var records = State().Records;
+        var refusals = new List<Refusal>();
+        foreach (var record in records.Where(record => !names.Contains(record.Device)))
+            refusals.Add(new Refusal("device.missing", $"the destination has no device {record.Device} ({record.Model})",
+                "allow a template for it on the destination"));
+        foreach (string extra in names.Except(records.Select(record => record.Device)))
+            refusals.Add(new Refusal("device.extra", $"the destination has a device {extra} that the source lacks",
+                "use the same guest spec on both hosts"));
+        var answers = await Task.WhenAll(records.Where(record => names.Contains(record.Device)).Select(async record =>
+            (record.Device, Mismatches: await devices[new DeviceName(record.Device)].AskAsync<IReadOnlyList<SetupMismatch>>(
+                (reply, token) => new DeviceMessage.CheckSetup(record, reply, token), cancel))));
+        foreach (var (device, mismatches) in answers)
+            refusals.AddRange(mismatches.Select(mismatch => new Refusal(
+                mismatch.Code, $"{device}: the source has {mismatch.Expected}, the destination {mismatch.Actual}",
+                mismatch.Remedy)));
+        return new DestinationCommand.SetupAnswered(refusals, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> ReceiveAsync(CancellationToken cancel)
+    {
+        if (_receiver is not { } receiver)
+            throw new IOException("the session's connections are gone; the daemon was restarted");
+        var manifest = await receiver.Completion.WaitAsync(cancel);
+        return new DestinationCommand.StreamReceived(manifest.Digest, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> VoteVerifiedAsync(string digest, CancellationToken cancel)
+    {
+        var devices = OpenDevices();
+        await CloseReceiverAsync();
+        var contents = await devices.ReadContentDigestsAsync(cancel);
+        await using var machine = await OpenMachineAsync(devices.Address, cancel);
+        await machine.CastVoteAsync(Vote.Verified, digest, cancel);
+        return new DestinationCommand.VerifiedVoted(contents, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> TakePermitAsync(Fence fence, CancellationToken cancel)
+    {
+        var devices = OpenDevices();
+        await using var machine = await OpenMachineAsync(devices.Address with { Fence = fence }, cancel);
+        await machine.CastVoteAsync(Vote.Permit, null, cancel);
+        return new DestinationCommand.PermitVoted(time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> DiscardAsync(Fence fence, CancellationToken cancel)
+    {
+        await CloseAsync();
+        string directory = guest.Directory;
+        // Only what is incoming, and no newer than this order, is discarded: an owner here belongs to somebody else.
+        if (FenceFile.Read(directory) is { Role: GuestRole.Incoming } record && record.Fence <= fence)
+        {
+            await guest.KillAsync(cancel);
+            using (var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait)) file.TryRaise(fence);
+        }
+
+        return new DestinationCommand.DiscardEnded(time.GetUtcNow());
+    }
+
+    /// <summary>A guest that took its permit is never touched: it may be running.</summary>
+    private async Task<DestinationCommand> ProveAsync(Fence fence, CancellationToken cancel)
+    {
+        string directory = guest.Directory;
+        try
+        {
+            if (FenceFile.Read(directory) is { Permitted: true } or { Role: GuestRole.Owner })
+                return new DestinationCommand.ProofEnded(false, "its fence file holds a permit", time.GetUtcNow());
+            await CloseAsync();
+            await guest.KillAsync(cancel);
+            using var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait);
+            if (file.Record is not { Permitted: false, Role: GuestRole.Incoming })
+                return new DestinationCommand.ProofEnded(false, "its fence file holds a permit", time.GetUtcNow());
+            if (file.TryRaise(fence) is null)
+                return new DestinationCommand.ProofEnded(false, $"its fence file is newer than {fence}", time.GetUtcNow());
+        }
+        catch (FenceFileException error)
+        {
+            return new DestinationCommand.ProofEnded(false, error.Message, time.GetUtcNow());
+        }
+
+        return new DestinationCommand.ProofEnded(true, "", time.GetUtcNow());
+    }
+
+    async ValueTask IDeviceStateSink.WriteAsync(
+        int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
+        await OpenDevices().InOrder[device].AskAsync<bool>(
+            (reply, cancel) => new DeviceMessage.LoadChunk(offset, data, reply, cancel), cancellationToken);
+
+    /// <summary>Every chunk of it was written and accepted by then: loading is what the sink's calls wait for.</summary>
+    ValueTask IDeviceStateSink.EndInitialBytesAsync(int device, CancellationToken cancellationToken) => default;
+
+    /// <summary>What the device's own side counted must be what was sent.</summary>
+    async ValueTask IDeviceStateSink.EndAsync(int device, ulong bytes, uint crc32C, CancellationToken cancellationToken)
+    {
+        var actor = OpenDevices().InOrder[device];
+        var loaded = await actor.AskAsync<StreamDigest>(
+            (reply, cancel) => new DeviceMessage.ReadStreamDigest(reply, cancel), cancellationToken);
+        if (loaded != new StreamDigest(bytes, crc32C))
+            throw new IOException($"{actor.Device} took {loaded}, {bytes} bytes with CRC-32C {crc32C:x8} were sent");
+    }
+
+    private SessionDevices OpenDevices()
+    {
+        if (_devices is { } open) return open;
+        var address = new GuestAddress(guest.Name, guest.Directory, State().Fence);
+        var spec = guest.Spec;
+        return _devices = new SessionDevices(address, spec.Devices.Select(device => device.Name), name, supervisor, time);
+    }
+
+    private static async Task<MachineEndpointClient> OpenMachineAsync(GuestAddress address, CancellationToken cancel) =>
+        (MachineEndpointClient)await address.OpenAsync(DeviceName.Machine, cancel);
+
+    private async Task CloseReceiverAsync()
+    {
+        if (_receiver is { } receiver)
+        {
+            _receiver = null;
+            await receiver.DisposeAsync();
+        }
+
+        if (_ram is { } ram)
+        {
+            _ram = null;
+            await ram.DisposeAsync();
+        }
+    }
+
+    private async Task CloseAsync()
+    {
+        await CloseReceiverAsync();
+        if (_devices is not { } devices) return;
+        _devices = null;
+        await devices.DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync() => await CloseAsync();
+}

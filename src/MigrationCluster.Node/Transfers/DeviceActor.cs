@@ -1,0 +1,198 @@
+using MigrationCluster.DataPlane;
+using MigrationCluster.Devices;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Node.Transfers;
+
+/// <summary>
+/// One device of one guest, on one side of one migration. It speaks to the device's endpoint and decides nothing. A
+/// refusal is an answer; a lost connection fails the actor, which its supervisor hears of and which starts over by connecting anew
+/// when it is next needed. State, logs and retained bytes live in the guest process, so nothing is lost with it.
+/// </summary>
+public sealed class DeviceActor(
+    string name, GuestAddress address, DeviceName device, ISupervisor supervisor, TimeProvider time)
+    : Actor<DeviceMessage>(name, supervisor, time, mailboxSize: 64)
+{
+    /// <summary>Read from the device at a time; the most one command carries.</summary>
+    private const int ChunkBytes = 1 << 20;
+
+    /// <summary>Retained bytes are released this often; well inside the endpoint's window of 16 MiB.</summary>
+    private const ulong ReleaseEveryBytes = 4 << 20;
+
+    private EndpointClient? _client;
+    private byte[]? _current;
+    private byte[]? _next;
+    private MigrationCapabilities _capabilities;
+    private ulong _sent;
+    private ulong _released;
+    private bool _initialBytesEnded;
+
+    public DeviceName Device => device;
+
+    public long SentBytes => (long)Volatile.Read(ref _sent);
+
+    /// <summary>Asks and waits for the reply that the message carries.</summary>
+    public async Task<TReply> AskAsync<TReply>(
+        Func<TaskCompletionSource<TReply>, CancellationToken, DeviceMessage> message, CancellationToken cancellationToken)
+    {
+        var reply = new TaskCompletionSource<TReply>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await PostAsync(message(reply, cancellationToken), cancellationToken);
+        return await reply.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Starts over: the next message connects anew.</summary>
+    protected override async ValueTask RecoverAsync(CancellationToken cancellationToken) => await DisconnectAsync();
+
+    protected override async ValueTask StoppedAsync() => await DisconnectAsync();
+
+    protected override async ValueTask HandleAsync(DeviceMessage message, CancellationToken cancellationToken)
+    {
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, message.Cancel);
+        try
+        {
+            linked.Token.ThrowIfCancellationRequested();
+            _client ??= await address.OpenAsync(device, linked.Token);
+            await ActAsync(_client, message, linked.Token);
+        }
+        catch (OperationCanceledException error)
+        {
+            message.Fail(error);
+        }
+        catch (Exception error) when (error is DeviceRefusedException or TransferFailedException)
+        {
+            message.Fail(error);
+        }
+        catch (Exception error)
+        {
+            message.Fail(error);
+            throw;
+        }
+    }
+
+    private async ValueTask ActAsync(EndpointClient client, DeviceMessage message, CancellationToken cancel)
+    {
+        switch (message)
+        {
+            case DeviceMessage.Probe m:
+                _capabilities = await client.ProbeMigrationAsync(cancel);
+                m.Reply.TrySetResult(new PlannedDevice(device, _capabilities, m.Group, await client.GetStateAsync(cancel)));
+                break;
+            case DeviceMessage.Move m:
+                await client.SetStateAsync(m.Target, cancel);
+                m.Reply.TrySetResult(m.Target);
+                break;
+            case DeviceMessage.ReadState m:
+                m.Reply.TrySetResult(await client.GetStateAsync(cancel));
+                break;
+            case DeviceMessage.ReadSetup m:
+                m.Reply.TrySetResult(await client.GetSetupRecordAsync(cancel));
+                break;
+            case DeviceMessage.CheckSetup m:
+                m.Reply.TrySetResult(await client.CheckSetupAsync(m.Record, cancel));
+                break;
+            case DeviceMessage.StartDirtyLog m:
+                await client.StartDirtyLogAsync(GuestMemoryLayout.PageSizeBytes, cancel);
+                m.Reply.TrySetResult(true);
+                break;
+            case DeviceMessage.ReadDirty m:
+                m.Reply.TrySetResult(await client.ReadDirtyAsync(m.Pages, cancel));
+                break;
+            case DeviceMessage.AckDirty m:
+                await client.AckDirtyAsync(m.Sequence, cancel);
+                m.Reply.TrySetResult(true);
+                break;
+            case DeviceMessage.SendStream m:
+                m.Reply.TrySetResult(await SendStreamAsync(client, m, cancel));
+                break;
+            case DeviceMessage.ReadRemaining m:
+                m.Reply.TrySetResult(_capabilities.HasFlag(MigrationCapabilities.PreCopy)
+                    ? await client.GetPreCopyBytesAsync(cancel)
+                    : null);
+                break;
+            case DeviceMessage.LoadChunk m:
+                await client.WriteStreamAsync(m.Offset, m.Data, cancel);
+                m.Reply.TrySetResult(true);
+                break;
+            case DeviceMessage.ReadStreamDigest m:
+                m.Reply.TrySetResult(await client.GetStreamDigestAsync(cancel));
+                break;
+            case DeviceMessage.ReadContentDigest m:
+                m.Reply.TrySetResult(await ReadContentDigestAsync(client, cancel));
+                break;
+            default:
+                throw new InvalidOperationException($"unknown message {message.GetType().Name}");
+        }
+    }
+
+    /// <summary>Reads ahead by one chunk, so that the device's side and the network's side work at the same time.</summary>
+    private async Task<long> SendStreamAsync(EndpointClient client, DeviceMessage.SendStream m, CancellationToken cancel)
+    {
+        ulong start = _sent;
+        byte[] current = _current ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
+        byte[] next = _next ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
+        int count = await client.ReadStreamAsync(_sent, current, cancel);
+        while (count > 0)
+        {
+            ulong offset = _sent;
+            var reading = client.ReadStreamAsync(offset + (ulong)count, next, cancel).AsTask();
+            try
+            {
+                for (int at = 0; at < count; at += DataPlaneWire.MaxDeviceChunkBytes)
+                {
+                    var chunk = current.AsMemory(at, Math.Min(count - at, DataPlaneWire.MaxDeviceChunkBytes));
+                    await m.Sender.SendDeviceAsync(m.Index, offset + (ulong)at, chunk, cancel);
+                }
+            }
+            catch
+            {
+                await reading.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                throw;
+            }
+
+            Volatile.Write(ref _sent, offset + (ulong)count);
+            count = await reading;
+            (current, next) = (next, current);
+            await ReleaseAsync(client, m.Sender.AckedDeviceBytes(m.Index), cancel);
+        }
+
+        if (m.Final)
+        {
+            var digest = await client.GetStreamDigestAsync(cancel);
+            await m.Sender.EndDeviceAsync(m.Index, digest.Bytes, digest.Crc32C, cancel);
+        }
+        else if (!_initialBytesEnded)
+        {
+            await m.Sender.EndInitialBytesAsync(m.Index, cancel);
+            _initialBytesEnded = true;
+        }
+
+        return (long)(_sent - start);
+    }
+
+    private async ValueTask ReleaseAsync(EndpointClient client, ulong acked, CancellationToken cancel)
+    {
+        if (acked < _released + ReleaseEveryBytes) return;
+        await client.AckStreamAsync(acked, cancel);
+        _released = acked;
+    }
+
+    private static async Task<string> ReadContentDigestAsync(EndpointClient client, CancellationToken cancel)
+    {
+        if (await client.GetContentDigestAsync(cancel) is { } content) return $"{content:x16}";
+        var stream = await client.GetStreamDigestAsync(cancel);
+        return $"{stream.Bytes}-{stream.Crc32C:x8}";
+    }
+
+    private async ValueTask DisconnectAsync()
+    {
+        if (_client is not { } client) return;
+        _client = null;
+        await client.DisposeAsync();
+    }
+}

@@ -1,0 +1,42 @@
+using MigrationCluster.Api;
+using MigrationCluster.Node.Guests;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Transfers;
+
+/// <summary>One guest's process on this host, as a migration session uses it.</summary>
+public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory data)
+{
+    public GuestName Name => guest;
+
+    /// <summary>Where its files and sockets are, whether or not it lives.</summary>
+    public string Directory => data.Guest(guest);
+
+    public bool IsAlive => host.Find(guest) is not null;
+
+    /// <summary>What the process here was launched with.</summary>
+    /// <exception cref="IOException">no process of it lives here.</exception>
+    public LaunchSpec Spec => host.Find(guest)?.Spec ?? throw new IOException($"no process of {guest} lives here");
+
+    /// <summary>Completes when the guest process and all its device servers here have died; at once if none lives.</summary>
+    public Task WatchDeathAsync(CancellationToken cancellationToken) =>
+        host.Find(guest)?.Ended.WaitAsync(cancellationToken) ?? Task.CompletedTask;
+
+    /// <exception cref="LaunchRefusedException">the spec does not fit this host, or the process did not come up.</exception>
+    public async Task LaunchIncomingAsync(string specJson, Fence fence, CancellationToken cancellationToken)
+    {
+        var answer = await host.LaunchAsync(specJson, fence, incoming: true, cancellationToken);
+        if (answer.Refusal is { } refusal) throw new LaunchRefusedException(refusal.Error);
+    }
+
+    /// <summary>Kills the guest process and its device servers, if any lives, and removes their files but for the fence file.</summary>
+    public Task KillAsync(CancellationToken cancellationToken) => host.KillAsync(guest, cancellationToken);
+}
+
+/// <summary>This host did not launch the guest process.</summary>
+public sealed class LaunchRefusedException(ApiError error) : IOException(error.Message)
+{
+    public ApiError Error { get; } = error;
+}

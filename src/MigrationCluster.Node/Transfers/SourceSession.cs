@@ -1,0 +1,200 @@
+using MigrationCluster.Devices;
+using MigrationCluster.Devices.Ownership;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Source;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Node.Transfers;
+
+/// <summary>Carries out the source machine's effects for one migration, with real devices and the real data plane.</summary>
+public sealed class SourceSession(
+    SessionGuest guest, string name, ISupervisor supervisor, TimeProvider time) : IAsyncDisposable
+{
+    /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
+    internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
+
+    private SessionDevices? _devices;
+    private SourceTransfer? _transfer;
+    private IReadOnlyDictionary<string, MigrationCapabilities> _capabilities =
+        new Dictionary<string, MigrationCapabilities>();
+
+    /// <summary>The machine's state as last evolved; what an effect needs of it is read here.</summary>
+    public Func<SourceState> State { get; set; } = () => SourceState.New;
+
+    public SourceTransfer? Transfer => _transfer;
+
+    public SessionDevices? Devices => _devices;
+
+    public EffectRunner<SourceEffect, SourceCommand> Runner => new(RunAsync, Translate);
+
+    private async Task<SourceCommand?> RunAsync(SourceEffect effect, CancellationToken cancel)
+    {
+        if (!guest.IsAlive && effect is not SourceEffect.Release) return await ReportDeathAsync(cancel);
+        return effect switch
+        {
+            SourceEffect.ReadSetup read => await ReadSetupAsync(read.Fence, cancel),
+            SourceEffect.ConnectTransfer connect => await ConnectAsync(connect, cancel),
+            SourceEffect.RunIteration run => await Open(_transfer).RunIterationAsync(run.Iteration, cancel),
+            SourceEffect.PauseMachine pause => await PauseAsync(pause.PauseDeadline, cancel),
+            SourceEffect.MoveDevice move => await MoveAsync(move.Device, move.Target, cancel),
+            SourceEffect.SendFinal => await Open(_transfer).SendFinalAsync(cancel),
+            SourceEffect.CastVote cast => await CastAsync(cast, cancel),
+            SourceEffect.Release => await ReleaseAsync(cancel),
+            _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),
+        };
+    }
+
+    private SourceCommand.Failed Translate(SourceEffect effect, Exception error)
+    {
+        var device = effect is SourceEffect.MoveDevice move ? move.Device : (DeviceName?)null;
+        var failure = OperatingFailure.Of(error, "source");
+        return new SourceCommand.Failed(device, failure.Code, failure.Reason, time.GetUtcNow());
+    }
+
+    private async Task<SourceCommand> ReadSetupAsync(Fence fence, CancellationToken cancel)
+    {
+        var devices = await OpenDevicesAsync(fence);
+        var spec = guest.Spec;
+        var planned = await devices.ProbeAsync(GroupsOf(spec), cancel);
+        _capabilities = planned.ToDictionary(device => device.Name.Value, device => device.Capabilities);
+        var records = await Task.WhenAll(devices.InOrder.Select(device => device.AskAsync<SetupRecord>(
+            (reply, token) => new DeviceMessage.ReadSetup(reply, token), cancel)));
+        return new SourceCommand.SetupRead(records, planned, time.GetUtcNow());
+    }
+
+    internal static IReadOnlyDictionary<string, int> GroupsOf(LaunchSpec spec) => PeerToPeerGroups.Of(
+        [.. spec.Devices.Select(device => device.Name)],
+        spec.Devices.SelectMany(device => device.PeerToPeer.Select(peer => (device.Name, peer))));
+
+    private async Task<SourceCommand> ConnectAsync(SourceEffect.ConnectTransfer connect, CancellationToken cancel)
+    {
+        await CloseTransferAsync();
+        var devices = Open(_devices);
+        _transfer = await SourceTransfer.ConnectAsync(
+            devices.Address, connect.DataEndpoint, connect.Token, devices.InOrder, _capabilities, time, cancel);
+        return new SourceCommand.TransferConnected(time.GetUtcNow());
+    }
+
+    private async Task<SourceCommand> PauseAsync(TimeSpan deadline, CancellationToken cancel)
+    {
+        var devices = Open(_devices);
+        await using (var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel))
+            await machine.SetPauseDeadlineAsync(deadline, cancel);
+        return await MoveAsync(DeviceName.Machine, DeviceState.Stop, cancel);
+    }
+
+    /// <summary>On the way back a guest that kept itself stands elsewhere than the session thinks: read, then move.</summary>
+    private async Task<SourceCommand> MoveAsync(DeviceName device, DeviceState target, CancellationToken cancel)
+    {
+        var state = State();
+        var devices = _devices ?? await OpenDevicesAsync(state.Fence);
+        if (state.Phase == SourcePhase.Keeping)
+        {
+            var stands = await devices.ReadStateAsync(device, cancel);
+            if (stands != state.Devices[device.Value].State)
+                return new SourceCommand.DeviceArrived(device, stands, time.GetUtcNow());
+        }
+
+        var reached = await devices.MoveAsync(device, target, cancel);
+        return new SourceCommand.DeviceArrived(device, reached, time.GetUtcNow());
+    }
+
+    private async Task<SourceCommand> CastAsync(SourceEffect.CastVote cast, CancellationToken cancel)
+    {
+        // A decision, either way, ends the transfer: after Kept nothing more is sent, after Yielded nothing is left to send.
+        await CloseTransferAsync();
+        var devices = _devices is { } open && open.Address.Fence == cast.Fence ? open : await OpenDevicesAsync(cast.Fence);
+        await using var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel);
+        try
+        {
+            await machine.CastVoteAsync(cast.Vote, null, cancel);
+            return new SourceCommand.VoteCast(cast.Vote, time.GetUtcNow());
+        }
+        catch (DeviceRefusedException refused)
+        {
+            return new SourceCommand.VoteExcluded(cast.Vote, refused.Message, time.GetUtcNow());
+        }
+    }
+
+    private async Task<SourceCommand> ReleaseAsync(CancellationToken cancel)
+    {
+        IReadOnlyDictionary<string, string> digests = new Dictionary<string, string>();
+        var residue = new List<string>();
+        if (guest.IsAlive)
+        {
+            try
+            {
+                digests = await ReadDigestsAsync(cancel);
+            }
+            catch (Exception error) when (error is IOException or ActorFailedException)
+            {
+                // The checksums are for the report; releasing the guest must not wait for them.
+                residue.Add($"device checksums could not be read: {error.Message}");
+            }
+        }
+
+        await CloseDevicesAsync();
+        await guest.KillAsync(cancel);
+        return new SourceCommand.ReleaseEnded(residue, digests, time.GetUtcNow());
+    }
+
+    private async Task<IReadOnlyDictionary<string, string>> ReadDigestsAsync(CancellationToken cancel)
+    {
+        var state = State();
+        var devices = _devices ?? await OpenDevicesAsync(state.Fence);
+        await Task.WhenAll(state.Members.Select(device => devices.MoveAsync(device.Name, DeviceState.Stop, cancel)));
+        return await devices.ReadContentDigestsAsync(cancel);
+    }
+
+    /// <summary>Only the fence file, read under its lock, tells what a dead guest process had promised.</summary>
+    public async Task<SourceCommand> ReportDeathAsync(CancellationToken cancel)
+    {
+        await CloseTransferAsync();
+        await guest.KillAsync(cancel);
+        string reason = $"the guest process of {guest.Name} on the source died";
+        try
+        {
+            using var fence = FenceFile.Open(guest.Directory, inheritLock: false, LockWait);
+            var (record, refusal) = fence.TryCast(Vote.Yielded, null);
+            return new SourceCommand.GuestDied(
+                record is not null, refusal is null ? reason : $"{reason}; {refusal}", time.GetUtcNow());
+        }
+        catch (FenceFileException error)
+        {
+            return new SourceCommand.GuestDied(false, $"{reason}; {error.Message}", time.GetUtcNow());
+        }
+    }
+
+    private async Task<SessionDevices> OpenDevicesAsync(Fence fence)
+    {
+        await CloseDevicesAsync();
+        var spec = guest.Spec;
+        var address = new GuestAddress(guest.Name, guest.Directory, fence);
+        return _devices = new SessionDevices(address, spec.Devices.Select(device => device.Name), name, supervisor, time);
+    }
+
+    private async Task CloseTransferAsync()
+    {
+        if (_transfer is not { } transfer) return;
+        _transfer = null;
+        await transfer.DisposeAsync();
+    }
+
+    private async Task CloseDevicesAsync()
+    {
+        await CloseTransferAsync();
+        if (_devices is not { } devices) return;
+        _devices = null;
+        await devices.DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync() => await CloseDevicesAsync();
+
+    private static T Open<T>(T? part) where T : class =>
+        part ?? throw new IOException("the session's connections are gone; the daemon was restarted");
+}
