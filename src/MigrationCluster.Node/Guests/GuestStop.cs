@@ -8,6 +8,7 @@ namespace MigrationCluster.Node.Guests;
 public static class GuestStop
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+    private static readonly VfioUserClientOptions Impatient = new() { CommandLimit = Grace, TwinSocket = false };
 
     /// <summary>Returns when its process and device servers are dead. A guest that is not here is stopped already.</summary>
     /// <param name="fence">not older than the guest's; everybody who commands it under an older one is shut out.</param>
@@ -20,7 +21,7 @@ public static class GuestStop
             try
             {
                 await using var machine = await MachineEndpointClient.ConnectAsync(
-                    hosted.Endpoint(DeviceName.Machine), null, cancellationToken);
+                    hosted.Endpoint(DeviceName.Machine), Impatient, cancellationToken);
                 await machine.BindAsync(guest, fence, cancellationToken);
                 await machine.ShutDownAsync(cancellationToken);
                 await hosted.Ended.WaitAsync(Grace, time, cancellationToken);

@@ -2,6 +2,7 @@ using System.Net;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
@@ -37,6 +38,8 @@ public sealed class TestNode : IAsyncDisposable
     public AgentJournal Journal => _host!.Services.GetRequiredService<AgentJournal>();
 
     public AgentDirectory Agents => _host!.Services.GetRequiredService<AgentDirectory>();
+
+    public GuestHost Guests => _host!.Services.GetRequiredService<GuestHost>();
 
     public static NodeConfig Config(int memoryMiB = 1024) => new(
         memoryMiB, new Dictionary<string, DeviceTemplate>

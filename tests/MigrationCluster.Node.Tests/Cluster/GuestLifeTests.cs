@@ -1,0 +1,172 @@
+using MigrationCluster.Api;
+using MigrationCluster.Devices.Ownership;
+using MigrationCluster.Node.Guests;
+using MigrationCluster.Node.Tests.Fakes;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Tests.Cluster;
+
+/// <summary>Real guest processes on a real node: started, checked, outliving the daemon, dying, stopped.</summary>
+public sealed class GuestLifeTests : IAsyncLifetime
+{
+    private const string Spec = """
+        { "name": "g", "memoryMiB": 32, "vcpus": { "count": 1, "pattern": "uniform", "dirtyRateMiBps": 4 },
+          "devices": [ { "name": "n0", "template": "net-basic" }, { "name": "s0", "template": "serial" } ] }
+        """;
+
+    private static readonly GuestName G = new("g");
+    private readonly TempDirectory _directory = new();
+    private TestNode _node = null!;
+
+    private string GuestDirectory => Path.Combine(_directory.Path, "guests", "g");
+
+    public async Task InitializeAsync() => _node = await StartNodeAsync();
+
+    public async Task DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        foreach (var task in ProcessTable.Of(GuestDirectory)) ProcessTable.Kill(task);
+        while (ProcessTable.Of(GuestDirectory).Count > 0) await Task.Yield();
+        _directory.Dispose();
+    }
+
+    [Fact]
+    public async Task A_guest_starts_checks_itself_and_stops_leaving_nothing_but_its_fence()
+    {
+        var started = await StartAsync();
+        var check = await _node.Client.CheckGuestAsync("g", default);
+        var node = (await _node.Client.ListNodesAsync(default)).Single();
+        var stopped = await _node.Client.StopGuestAsync("g", default);
+
+        Assert.Equal(("g", "a", "running", 1UL, "settled"), (started.Name, started.Host, started.State, started.Epoch, started.Decision));
+        Assert.Equal([("n0", "net-basic", "Running", 0), ("s0", "serial", "Running", 1)],
+            started.Devices.Select(d => (d.Name, d.Template, d.State, d.Group)));
+        Assert.True(check.Pages >= 32 * 256 / 2);
+        Assert.Equal(0, check.Wrong);
+        Assert.Equal((1024 - 32, "g"), (node.MemoryFreeMiB, node.Guests.Single()));
+        Assert.Equal("stopped", stopped.State);
+        Assert.Empty(await _node.Client.ListGuestsAsync(default));
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+        Assert.Equal(["fence", "fence.lock", "guest.log"], Directory.EnumerateFiles(GuestDirectory).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public async Task A_guest_outlives_its_daemon_and_is_adopted_by_the_next()
+    {
+        await StartAsync();
+        var before = ProcessTable.Of(GuestDirectory);
+        await _node.DisposeAsync();
+        _node = await StartNodeAsync();
+        var guest = await _node.Client.GetGuestAsync("g", default);
+
+        Assert.Equal("running", guest.State);
+        Assert.Equal(before.OrderBy(task => task.Id), ProcessTable.Of(GuestDirectory).OrderBy(task => task.Id));
+        Assert.Equal(0, (await _node.Client.CheckGuestAsync("g", default)).Wrong);
+        Assert.Equal(1024 - 32, (await _node.Client.ListNodesAsync(default)).Single().MemoryFreeMiB);
+        await _node.Client.StopGuestAsync("g", default);
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+    }
+
+    [Fact]
+    public async Task A_guest_whose_process_died_shows_as_lost_and_its_device_servers_are_dead_too()
+    {
+        await StartAsync();
+        var hosted = _node.Guests.Find(G)!;
+        Assert.Equal(3, ProcessTable.Of(GuestDirectory).Count);
+        ProcessTable.Kill(hosted.Process);
+        await hosted.Ended.WaitAsync(TimeSpan.FromSeconds(20));
+
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+        Assert.Equal("lost", (await _node.Client.GetGuestAsync("g", default)).State);
+        // Nothing holds the fence file's lock any more: this is the proof that all of them are dead.
+        using var fence = FenceFile.Open(GuestDirectory, inheritLock: false, TimeSpan.Zero);
+        Assert.Equal(new Epoch(1), fence.Record!.Fence.Epoch);
+    }
+
+    [Fact]
+    public async Task A_name_is_taken_while_its_guest_exists_and_starts_under_a_higher_epoch_afterwards()
+    {
+        await StartAsync();
+        var taken = await Assert.ThrowsAsync<ApiException>(StartAsync);
+        await _node.Client.StopGuestAsync("g", default);
+        var again = await StartAsync();
+
+        Assert.Equal(ErrorCodes.GuestExists, taken.Error.Code);
+        Assert.Equal((3UL, "running"), (again.Epoch, again.State));
+    }
+
+    [Fact]
+    public async Task A_launch_that_fails_takes_the_row_back_and_says_why()
+    {
+        // Only the guest process knows that a serial takes no P2P DMA.
+        string bad = Spec.Replace("\"net-basic\"", "\"net-basic\", \"peerToPeer\": [\"s0\"]", StringComparison.Ordinal);
+        var failed = await Assert.ThrowsAsync<ApiException>(() => StartAsync(bad));
+
+        Assert.Equal(GuestHost.LaunchCode, failed.Error.Code);
+        Assert.Contains("takes no P2P DMA", failed.Error.Message, StringComparison.Ordinal);
+        Assert.Empty(await _node.Client.ListGuestsAsync(default));
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+        Assert.Equal(1024, (await _node.Client.ListNodesAsync(default)).Single().MemoryFreeMiB);
+        Assert.Equal("running", (await StartAsync()).State);
+    }
+
+    [Fact]
+    public async Task An_unreadable_fence_file_holds_a_launch_back()
+    {
+        Directory.CreateDirectory(GuestDirectory);
+        File.WriteAllText(Path.Combine(GuestDirectory, "fence"), "not a fence");
+        var refused = await Assert.ThrowsAsync<ApiException>(StartAsync);
+
+        Assert.Contains(Path.Combine(GuestDirectory, "fence"), refused.Error.Message, StringComparison.Ordinal);
+        Assert.Empty(await _node.Client.ListGuestsAsync(default));
+    }
+
+    [Fact]
+    public async Task An_incoming_guest_holds_memory_and_is_launched_once_however_often_it_is_asked_for()
+    {
+        var fence = new Fence(new(7), new(1));
+        var first = await _node.Guests.LaunchAsync(Spec, fence, incoming: true, default);
+        var second = await _node.Guests.LaunchAsync(Spec, fence, incoming: true, default);
+        var older = await _node.Guests.LaunchAsync(Spec, new Fence(new(6), new(1)), incoming: true, default);
+        var inventory = await _node.Agents.InventoryAsync(new("a"), default);
+
+        Assert.Same(first.Value, second.Value);
+        Assert.Equal(ErrorCodes.GuestExists, older.Refusal!.Error.Code);
+        Assert.Equal((1024 - 32, true), (inventory.FreeMiB, inventory.Guests.Single().Incoming));
+        Assert.Equal(fence, inventory.Guests.Single().Fence!.Fence);
+
+        await _node.Guests.KillAsync(G, default);
+        var late = await _node.Guests.LaunchAsync(Spec, new Fence(new(6), new(9)), incoming: true, default);
+        Assert.Contains("newer than", late.Refusal!.Error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_guest_that_hangs_is_killed_when_it_is_stopped()
+    {
+        await StartAsync();
+        Signal(_node.Guests.Find(G)!.Process.Id, "STOP");
+        var stopped = await _node.Client.StopGuestAsync("g", default);
+
+        Assert.Equal("stopped", stopped.State);
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+    }
+
+    private Task<GuestView> StartAsync() => StartAsync(Spec);
+
+    private Task<GuestView> StartAsync(string spec) =>
+        _node.Client.StartGuestAsync($$"""{ "host": "a", "spec": {{spec}} }""", default);
+
+    private async Task<TestNode> StartNodeAsync()
+    {
+        var node = await TestNode.StartAsync("a", directory: _directory);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!(await node.Client.ListNodesAsync(limit.Token)).Any(n => n.Reachable)) await Task.Delay(20, limit.Token);
+        return node;
+    }
+
+    private static void Signal(int process, string signal)
+    {
+        using var kill = System.Diagnostics.Process.Start("/bin/kill", [$"-{signal}", $"{process}"]);
+        kill.WaitForExit();
+    }
+}
