@@ -106,7 +106,8 @@ public sealed class DestinationSession(
     private async Task<DestinationCommand> VoteVerifiedAsync(string digest, CancellationToken cancel)
     {
         var devices = OpenDevices();
-        await CloseReceiverAsync();
+        // The receiver is frozen since the manifest was agreed upon. It and the mapping of guest RAM are let go when the guest
+        // runs: unmapping takes as long as RAM is large.
         var contents = await devices.ReadContentDigestsAsync(cancel);
         await using var machine = await OpenMachineAsync(devices.Address, cancel);
         await machine.CastVoteAsync(Vote.Verified, digest, cancel);

@@ -107,7 +107,7 @@ public sealed class SourceSession(
     private async Task<SourceCommand> CastAsync(SourceEffect.CastVote cast, CancellationToken cancel)
     {
         // A decision, either way, ends the transfer: after Kept nothing more is sent, after Yielded nothing is left to send.
-        await CloseTransferAsync();
+        if (_transfer is { } transfer) await transfer.StopSendingAsync();
         var devices = _devices is { } open && open.Address.Fence == cast.Fence ? open : await OpenDevicesAsync(cast.Fence);
         await using var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel);
         try
@@ -172,7 +172,7 @@ public sealed class SourceSession(
 
     private async Task<SessionDevices> OpenDevicesAsync(Fence fence)
     {
-        await CloseDevicesAsync();
+        if (_devices is { } old) await old.DisposeAsync();
         var spec = guest.Spec;
         var address = new GuestAddress(guest.Name, guest.Directory, fence);
         return _devices = new SessionDevices(address, spec.Devices.Select(device => device.Name), name, supervisor, time);

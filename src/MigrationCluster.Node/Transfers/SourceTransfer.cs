@@ -113,6 +113,10 @@ public sealed class SourceTransfer : IAsyncDisposable
         return new SourceCommand.FinalSent(manifest.Digest, pagesSentAt, totals, _time.GetUtcNow());
     }
 
+    /// <summary>Closes the connections: from here on nothing is sent. Guest RAM stays mapped, because unmapping it takes as
+    /// long as it is large, and the guest may be waiting.</summary>
+    public ValueTask StopSendingAsync() => _sender.DisposeAsync();
+
     public async ValueTask DisposeAsync()
     {
         await _sender.DisposeAsync();
