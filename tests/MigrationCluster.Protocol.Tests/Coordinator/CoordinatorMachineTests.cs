@@ -1,0 +1,147 @@
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Tests.Migration;
+using static MigrationCluster.Protocol.Tests.Migration.Stories;
+
+namespace MigrationCluster.Protocol.Tests.Coordinator;
+
+public sealed class CoordinatorMachineTests
+{
+    private static readonly GuestRow Open =
+        GuestRow.Start(Guest, new HostName("a"), new Epoch(1)).Open(Id, new HostName("b"))!;
+
+    private readonly Story<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect> _coordinator =
+        new(new CoordinatorMachine(), CoordinatorState.New);
+
+    [Fact]
+    public void Commit_is_asked_of_the_row_only_with_both_votes()
+    {
+        ReachCommitting();
+        Assert.IsType<YieldGuest>(Sent());
+        Hear(new GuestYielded(Id, default));
+        Assert.Equal(
+            new CoordinatorEffect.Decide(OwnershipDecision.Committed, false), Assert.Single(_coordinator.Pending));
+    }
+
+    [Fact]
+    public void Nobody_is_told_to_run_before_the_row_says_committed()
+    {
+        ReachCommitting();
+        Hear(new GuestYielded(Id, default));
+        Assert.DoesNotContain(_coordinator.Pending, effect => effect is CoordinatorEffect.Send { Command: RunGuest });
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, default));
+        Assert.IsType<RunGuest>(Sent());
+    }
+
+    [Fact]
+    public void Nobody_is_told_to_keep_before_the_row_says_aborted_and_then_under_its_raised_epoch()
+    {
+        Begin();
+        Hear(new DestinationFailed(Id, default, "destination.io", "gone"));
+        Assert.Equal(
+            new CoordinatorEffect.Decide(OwnershipDecision.Aborted, false), Assert.Single(_coordinator.Pending));
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Abort(Id, At.Epoch)!, default));
+        Assert.All(_coordinator.Pending.Cast<CoordinatorEffect.Send>(),
+            send => Assert.Equal(At.Epoch.Next, send.Command.Fence.Epoch));
+        Hear(new GuestKept(Id, default));
+        Hear(new IncomingDiscarded(Id, default));
+        Assert.Equal(MigrationPhase.Failed, _coordinator.State.Phase);
+        Assert.Contains(_coordinator.State.Reasons, reason => reason.Code == "destination.io");
+    }
+
+    [Fact]
+    public void A_digest_that_differs_aborts()
+    {
+        ReachStopAndCopy();
+        Hear(Final("one"));
+        Hear(new DestinationVerified(Id, default, "other", new Dictionary<string, string>()));
+        Assert.Equal(MigrationPhase.RollingBack, _coordinator.State.Phase);
+    }
+
+    [Fact]
+    public void Cancel_before_the_commit_rolls_back_and_after_it_is_too_late()
+    {
+        ReachStopAndCopy();
+        Assert.Null(_coordinator.Tell(new CoordinatorCommand.Cancel(default)));
+        Assert.Equal(MigrationPhase.RollingBack, _coordinator.State.Phase);
+
+        var late = new CoordinatorMachineTests();
+        late.ReachCommitting();
+        Assert.Equal("migration.too-late-to-cancel", late._coordinator.Tell(new CoordinatorCommand.Cancel(default)));
+    }
+
+    [Fact]
+    public void A_destination_lost_after_the_commit_must_be_proven_never_to_have_run()
+    {
+        ReachCommitting();
+        Hear(new GuestYielded(Id, default));
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, default));
+        Hear(new DestinationFailed(Id, default, "destination.guest-died", "died"));
+        Assert.Equal(At.Epoch.Next, Assert.IsType<ProveNeverRan>(Sent()).Fence.Epoch);
+        Hear(new ProvenNeverRan(Id, default));
+        Assert.Equal(
+            new CoordinatorEffect.Decide(OwnershipDecision.Aborted, true), Assert.Single(_coordinator.Pending));
+    }
+
+    [Fact]
+    public void A_permit_that_may_have_been_used_loses_the_guest_and_resumes_nobody()
+    {
+        ReachCommitting();
+        Hear(new GuestYielded(Id, default));
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, default));
+        Hear(new DestinationFailed(Id, default, "destination.guest-died", "died"));
+        Hear(new MayHaveRun(Id, default, "a permit was taken"));
+        Assert.Equal(MigrationPhase.GuestLost, _coordinator.State.Phase);
+        Assert.Empty(_coordinator.Pending);
+    }
+
+    [Fact]
+    public void A_source_that_died_before_the_destination_was_complete_loses_the_guest_and_releases_everything()
+    {
+        ReachStopAndCopy();
+        Hear(new SourceGuestDied(Id, default, true, "killed"));
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Abort(Id, At.Epoch)!, default));
+        Assert.IsType<DiscardIncoming>(Sent());
+        Hear(new IncomingDiscarded(Id, default));
+        Assert.Equal(MigrationPhase.GuestLost, _coordinator.State.Phase);
+    }
+
+    [Fact]
+    public void A_later_term_is_on_every_command()
+    {
+        Begin();
+        _coordinator.Tell(new CoordinatorCommand.TakeOver(new Term(4), default));
+        Assert.Equal(new Term(4), Sent().Fence.Term);
+    }
+
+    private void Hear(AgentEvent heard) => _coordinator.Tell(new CoordinatorCommand.Hear(heard, default));
+
+    private AgentCommand Sent() => Assert.Single(_coordinator.Pending.OfType<CoordinatorEffect.Send>()).Command;
+
+    private void Begin() => _coordinator.Tell(new CoordinatorCommand.Begin(
+        new MigrationPlan(Id, Guest, new HostName("a"), new HostName("b"), At, "{}", TimeSpan.FromSeconds(1)), default));
+
+    private void ReachStopAndCopy()
+    {
+        Begin();
+        Hear(new DestinationPrepared(Id, default, "127.0.0.1:1", "00", []));
+        Hear(new SetupCollected(Id, default, NoRecords, []));
+        Hear(new SetupAccepted(Id, default));
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        Hear(new GroupQuiet(Id, default));
+        Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
+    }
+
+    private void ReachCommitting()
+    {
+        ReachStopAndCopy();
+        Hear(new DestinationVerified(Id, default, "d", new Dictionary<string, string>()));
+        Hear(Final("d"));
+        Assert.Equal(MigrationPhase.Committing, _coordinator.State.Phase);
+    }
+
+    private static FinalStateSent Final(string digest) =>
+        new(Id, default, digest, default, new TransferTotals(0, 0, 0, new Dictionary<string, long>()));
+}

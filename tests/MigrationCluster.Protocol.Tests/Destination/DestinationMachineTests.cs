@@ -1,0 +1,122 @@
+using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Tests.Migration;
+using MigrationCluster.Protocol.Vfio;
+using static MigrationCluster.Protocol.Tests.Migration.Stories;
+
+namespace MigrationCluster.Protocol.Tests.Destination;
+
+public sealed class DestinationMachineTests
+{
+    private readonly Story<DestinationState, DestinationCommand, AgentEvent, DestinationEffect> _destination =
+        Stories.Destination();
+
+    [Fact]
+    public void Devices_go_to_Resuming_only_after_every_record_was_accepted()
+    {
+        ReachChecking();
+        Assert.IsType<DestinationEffect.ConfirmSetup>(Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.SetupAnswered([], default));
+        Assert.All(_destination.Pending, effect => Assert.IsType<DestinationEffect.MoveDevice>(effect));
+    }
+
+    [Fact]
+    public void A_refused_setup_carries_all_reasons_and_moves_nothing()
+    {
+        ReachChecking();
+        _destination.Tell(new DestinationCommand.SetupAnswered([new("a", "", ""), new("b", "", "")], default));
+        Assert.Equal(2, Assert.IsType<SetupRefused>(_destination.Events[^1]).Refusals.Count);
+        Assert.Empty(_destination.Pending);
+    }
+
+    [Fact]
+    public void No_device_leaves_Resuming_before_the_manifest_agrees()
+    {
+        ReachReceiving();
+        Assert.IsType<DestinationEffect.Receive>(Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.StreamReceived("d", default));
+        Assert.All(_destination.Pending, effect =>
+            Assert.Equal(DeviceState.Stop, Assert.IsType<DestinationEffect.MoveDevice>(effect).Target));
+    }
+
+    [Fact]
+    public void Nothing_runs_before_the_permit_and_the_machine_runs_last()
+    {
+        ReachVerified();
+        Assert.Empty(_destination.Pending);
+        Order(new RunGuest(Id, Guest, At));
+        Assert.IsType<DestinationEffect.TakePermit>(Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.PermitVoted(default));
+        while (_destination.State.Phase == DestinationPhase.Resuming)
+        {
+            var moves = _destination.Pending.Cast<DestinationEffect.MoveDevice>().ToList();
+            if (moves.Any(move => move.Device == DeviceName.Machine))
+                Assert.All(_destination.State.Members, device => Assert.Equal(DeviceState.Running, device.State));
+            if (_destination.State.Members.Any(device => device is { State: DeviceState.Stop, Group: 0 }))
+                Assert.DoesNotContain(moves, move => move.Target == DeviceState.Running);
+            _destination.MoveAll();
+        }
+        Assert.IsType<GuestResumed>(_destination.Events[^1]);
+    }
+
+    [Fact]
+    public void A_permitted_guest_is_never_discarded()
+    {
+        ReachVerified();
+        Order(new RunGuest(Id, Guest, At));
+        Assert.Equal("guest.permitted", Order(new DiscardIncoming(Id, Guest, Raised)));
+    }
+
+    [Fact]
+    public void A_device_that_breaks_after_the_permit_is_left_in_Error_and_the_guest_runs()
+    {
+        ReachVerified();
+        Order(new RunGuest(Id, Guest, At));
+        _destination.Tell(new DestinationCommand.PermitVoted(default));
+        _destination.Tell(new DestinationCommand.Failed(new DeviceName("net0"), "destination.device-lost", "gone", default));
+        while (_destination.State.Phase == DestinationPhase.Resuming) _destination.MoveAll();
+        Assert.IsType<GuestResumed>(_destination.Events[^1]);
+        Assert.Equal(DeviceState.Error, _destination.State.Devices["net0"].State);
+    }
+
+    [Fact]
+    public void A_restart_of_the_daemon_in_the_middle_of_the_transfer_is_a_failure_and_after_Verified_it_is_none()
+    {
+        ReachReceiving();
+        _destination.Tell(new DestinationCommand.Restarted(default));
+        Assert.Equal("destination.daemon-restarted", Assert.IsType<DestinationFailed>(_destination.Events[^1]).Code);
+
+        var verified = new DestinationMachineTests();
+        verified.ReachVerified();
+        verified._destination.Tell(new DestinationCommand.Restarted(default));
+        Assert.IsType<DestinationVerified>(verified._destination.Events[^1]);
+    }
+
+    private string? Order(AgentCommand command) => _destination.Tell(new DestinationCommand.Order(command, default));
+
+    private void ReachChecking()
+    {
+        Order(new PrepareDestination(Id, Guest, At, "{}"));
+        _destination.Tell(new DestinationCommand.IncomingLaunched(
+            "127.0.0.1:1", "00", Devices(DeviceState.Stop), default));
+        Order(new CheckSetup(Id, Guest, At, NoRecords));
+    }
+
+    private void ReachReceiving()
+    {
+        ReachChecking();
+        _destination.Tell(new DestinationCommand.SetupAnswered([], default));
+        while (_destination.State.Phase == DestinationPhase.Arming) _destination.MoveAll();
+        Assert.IsType<SetupAccepted>(_destination.Events[^1]);
+    }
+
+    private void ReachVerified()
+    {
+        ReachReceiving();
+        _destination.Tell(new DestinationCommand.StreamReceived("d", default));
+        _destination.MoveAll();
+        Assert.Equal(new DestinationEffect.VoteVerified("d"), Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.VerifiedVoted(new Dictionary<string, string>(), default));
+    }
+}

@@ -1,0 +1,164 @@
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Source;
+using MigrationCluster.Protocol.Tests.Migration;
+using MigrationCluster.Protocol.Vfio;
+using static MigrationCluster.Protocol.Tests.Migration.Stories;
+
+namespace MigrationCluster.Protocol.Tests.Source;
+
+public sealed class SourceMachineTests
+{
+    private readonly Story<SourceState, SourceCommand, AgentEvent, SourceEffect> _source = Stories.Source();
+
+    [Fact]
+    public void No_device_is_asked_to_move_before_pre_copy_is_ordered()
+    {
+        Order(new CollectSetup(Id, Guest, At));
+        Assert.IsType<SourceEffect.ReadSetup>(Assert.Single(_source.Pending));
+        ReadSetup();
+        Assert.Empty(_source.Pending);
+    }
+
+    [Fact]
+    public void A_group_member_that_cannot_be_quiet_is_named_and_nothing_moves()
+    {
+        Order(new CollectSetup(Id, Guest, At));
+        _source.Tell(new SourceCommand.SetupRead(
+            NoRecords, [Device("net0", All, 0), Device("old0", MigrationCapabilities.StopCopy, 0)], default));
+        Assert.Contains("old0", Assert.IsType<SourceFailed>(_source.Events[^1]).Reason);
+        Assert.Empty(_source.Pending);
+    }
+
+    [Fact]
+    public void A_device_alone_needs_no_P2P_support()
+    {
+        ReachStopping();
+        Assert.Contains(_source.Events, e => e is GroupQuiet);
+    }
+
+    [Fact]
+    public void Every_member_is_quiet_before_any_is_stopped()
+    {
+        ReachReady();
+        Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1)));
+        Assert.IsType<SourceEffect.PauseMachine>(Assert.Single(_source.Pending));
+        _source.MoveAll();
+        Assert.Equal(
+            ["gpu0 -> PreCopyP2P", "net0 -> PreCopyP2P"],
+            _source.Pending.Cast<SourceEffect.MoveDevice>().Select(move => $"{move.Device} -> {move.Target}"));
+    }
+
+    [Fact]
+    public void The_final_state_is_sent_only_when_all_devices_are_stopped()
+    {
+        ReachStopping();
+        while (_source.State.Phase == SourcePhase.Stopping)
+        {
+            Assert.DoesNotContain(_source.Pending, effect => effect is SourceEffect.SendFinal);
+            _source.MoveAll();
+        }
+        Assert.IsType<SourceEffect.SendFinal>(Assert.Single(_source.Pending));
+    }
+
+    [Fact]
+    public void A_failure_in_stop_and_copy_stops_work_until_the_coordinator_decides()
+    {
+        ReachStopping();
+        _source.Tell(new SourceCommand.Failed(new DeviceName("gpu0"), "source.device-lost", "gone", default));
+        Assert.Empty(_source.Pending);
+        Assert.Null(Order(new KeepGuest(Id, Guest, Raised)));
+        Assert.Equal(new SourceEffect.CastVote(Vote.Kept, Raised), Assert.Single(_source.Pending));
+    }
+
+    [Fact]
+    public void The_way_back_brings_every_member_to_RunningP2P_before_any_runs()
+    {
+        ReachStopping();
+        while (_source.State.Phase == SourcePhase.Stopping) _source.MoveAll();
+        Order(new KeepGuest(Id, Guest, Raised));
+        _source.Tell(new SourceCommand.VoteCast(Vote.Kept, default));
+        while (_source.Pending.Count > 0)
+        {
+            bool anyStopped = _source.State.Members.Any(device =>
+                device.Capabilities.HasFlag(MigrationCapabilities.P2P)
+                && device.State is DeviceState.Stop or DeviceState.StopCopy);
+            if (anyStopped)
+                Assert.DoesNotContain(_source.Pending, effect => effect is SourceEffect.MoveDevice { Target: DeviceState.Running });
+            _source.MoveAll();
+        }
+        Assert.IsType<GuestKept>(_source.Events[^1]);
+        Assert.Equal(DeviceState.Running, _source.State.Machine.State);
+    }
+
+    [Fact]
+    public void A_yielded_guest_is_kept_only_under_a_raised_epoch()
+    {
+        ReachYielded();
+        Assert.Equal("guest.yielded", Order(new KeepGuest(Id, Guest, At)));
+        Assert.Null(Order(new KeepGuest(Id, Guest, Raised)));
+    }
+
+    [Fact]
+    public void A_guest_that_was_not_yielded_is_not_released()
+    {
+        ReachReady();
+        Assert.Equal("guest.not-yielded", Order(new ReleaseGuest(Id, Guest, At)));
+    }
+
+    [Fact]
+    public void An_older_fence_is_refused_by_name_and_a_later_term_is_recorded()
+    {
+        ReachReady();
+        Assert.Null(Order(new SwitchOver(Id, Guest, At with { Term = new Term(5) }, TimeSpan.FromSeconds(1))));
+        Assert.Equal("fence.older", Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1))));
+    }
+
+    [Fact]
+    public void Orders_that_come_again_change_nothing()
+    {
+        ReachYielded();
+        int events = _source.Events.Count;
+        Assert.Null(Order(new CollectSetup(Id, Guest, At)));
+        Assert.Null(Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1))));
+        Assert.Null(Order(new YieldGuest(Id, Guest, At)));
+        Assert.Equal(events, _source.Events.Count);
+    }
+
+    private string? Order(AgentCommand command) => _source.Tell(new SourceCommand.Order(command, default));
+
+    private void ReadSetup() =>
+        _source.Tell(new SourceCommand.SetupRead(NoRecords, Devices(DeviceState.Running), default));
+
+    private void ReachReady()
+    {
+        Order(new CollectSetup(Id, Guest, At));
+        ReadSetup();
+        Order(new StartPreCopy(Id, Guest, At, "127.0.0.1:1", "00", TimeSpan.FromSeconds(1)));
+        _source.Tell(new SourceCommand.TransferConnected(default));
+        _source.MoveAll();
+        Assert.Equal(new SourceEffect.RunIteration(1), Assert.Single(_source.Pending));
+        _source.Tell(new SourceCommand.IterationEnded(
+            1, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, InitialBytesLoaded: true, default));
+        Assert.Equal(SourcePhase.Ready, _source.State.Phase);
+    }
+
+    private void ReachStopping()
+    {
+        ReachReady();
+        Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1)));
+        while (_source.State.Phase < SourcePhase.Stopping) _source.MoveAll();
+    }
+
+    private void ReachYielded()
+    {
+        ReachStopping();
+        while (_source.State.Phase == SourcePhase.Stopping) _source.MoveAll();
+        _source.Tell(new SourceCommand.FinalSent(
+            "d", default, new TransferTotals(0, 0, 0, new Dictionary<string, long>()), default));
+        Order(new YieldGuest(Id, Guest, At));
+        _source.Tell(new SourceCommand.VoteCast(Vote.Yielded, default));
+        Assert.Equal(SourcePhase.Yielded, _source.State.Phase);
+    }
+}
