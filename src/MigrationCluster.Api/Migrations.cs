@@ -23,11 +23,12 @@ public static class Outcomes
 
     /// <summary>Which of <see cref="Refused"/>, <see cref="Aborted"/> and <see cref="Failed"/> a rolled-back migration is.</summary>
     /// <param name="refused">it ended by a refusal at save_setup.</param>
-    public static string OfRollback(bool refused, IEnumerable<Reason> reasons) =>
-        refused ? Refused : reasons.Any() && reasons.All(IsPolicy) ? Aborted : Failed;
+    /// <param name="codes">of all its reasons. A limit reached because something broke is a failure.</param>
+    public static string OfRollback(bool refused, IReadOnlyList<string> codes) =>
+        refused ? Refused : codes.Count > 0 && codes.All(IsLimit) ? Aborted : Failed;
 
-    private static bool IsPolicy(Reason reason) =>
-        reason.Code is "pre-copy.no-convergence" or "migration.deadline" or "guest.kept-itself";
+    private static bool IsLimit(string code) =>
+        code is "pre-copy.no-convergence" or "migration.deadline" or "guest.kept-itself";
 }
 
 /// <param name="Version">grows with every change; what a watcher passes back.</param>

@@ -43,10 +43,10 @@ public sealed class ExitCodesTests
     [InlineData(false, "migration.deadline", Outcomes.Aborted)]
     [InlineData(false, "peer.lost", Outcomes.Failed)]
     public void A_rollback_is_refused_aborted_or_failed(bool refused, string code, string outcome) =>
-        Assert.Equal(outcome, Outcomes.OfRollback(refused, [new Reason(code, "", "")]));
+        Assert.Equal(outcome, Outcomes.OfRollback(refused, [code]));
 
     [Fact]
     public void A_limit_reached_because_something_broke_is_a_failure() => Assert.Equal(
         Outcomes.Failed,
-        Outcomes.OfRollback(false, [new Reason("peer.lost", "", ""), new Reason("migration.deadline", "", "")]));
+        Outcomes.OfRollback(false, ["peer.lost", "migration.deadline"]));
 }

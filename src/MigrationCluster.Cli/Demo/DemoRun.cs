@@ -58,10 +58,11 @@ public sealed class DemoRun(Invocation run, DemoSettings settings)
 
         Say($"Migrating {spec.Name} from {DemoSettings.Source} to {DemoSettings.Destination}, " +
             $"downtime at most {Figures.Ms(settings.MaxDowntime.TotalMilliseconds)}");
+        var offset = Stopwatch.GetElapsedTime(_started);
         var started = await client.MigrateAsync(
             new MigrateRequest(spec.Name, DemoSettings.Destination, (int)settings.MaxDowntime.TotalMilliseconds),
             cancellationToken);
-        _migration = await new MigrationWatcher(client, run.Terminal, run.Json, TimeProvider.System)
+        _migration = await new MigrationWatcher(client, run.Terminal, run.Json, TimeProvider.System, offset)
             .WatchAsync(started, cancellationToken);
         _check = new DemoSelfCheck(before, await CheckAsync(client, cancellationToken));
     }
@@ -138,8 +139,7 @@ public sealed class DemoRun(Invocation run, DemoSettings settings)
 
     private void Say(string line)
     {
-        string at = $"[{Stopwatch.GetElapsedTime(_started).TotalSeconds,5:F1} s]";
-        run.Narration.WriteLine($"{at} {line}");
+        run.Narration.WriteLine($"{PlainProgress.Clock(Stopwatch.GetElapsedTime(_started).TotalMilliseconds)} {line}");
         run.Narration.Flush();
     }
 }

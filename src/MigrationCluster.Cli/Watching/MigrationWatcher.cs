@@ -6,7 +6,9 @@ namespace MigrationCluster.Cli.Watching;
 
 /// <summary>Follows a migration to its end, showing it as it goes. Watching is all it does: stopping to watch, or a
 /// coordinator that restarts meanwhile, changes nothing about the migration.</summary>
-public sealed class MigrationWatcher(ClusterClient client, Terminal terminal, bool json, TimeProvider time)
+/// <param name="offset">see <see cref="PlainProgress"/>.</param>
+public sealed class MigrationWatcher(
+    ClusterClient client, Terminal terminal, bool json, TimeProvider time, TimeSpan offset = default)
 {
     /// <summary>A restarting coordinator answers within this.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -20,7 +22,7 @@ public sealed class MigrationWatcher(ClusterClient client, Terminal terminal, bo
     public async Task<MigrationView> WatchAsync(MigrationView first, CancellationToken cancellationToken)
     {
         if (!json && terminal.Interactive) return await WatchLiveAsync(first, cancellationToken);
-        var lines = new PlainProgress(json ? terminal.Error : terminal.Output);
+        var lines = new PlainProgress(json ? terminal.Error : terminal.Output, offset);
         return await FollowAsync(first, lines.Show, cancellationToken);
     }
 

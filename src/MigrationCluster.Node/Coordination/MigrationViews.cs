@@ -31,9 +31,7 @@ public static class MigrationViews
         _ when !IsOver(state) => state.Phase == MigrationPhase.InDoubt ? Outcomes.InDoubt : Outcomes.Running,
         { Phase: MigrationPhase.Completed } => Outcomes.Completed,
         { Phase: MigrationPhase.Cancelled } => Outcomes.Cancelled,
-        { Refused: true } => Outcomes.Refused,
-        _ when state.Reasons.Any(reason => reason.Code == "pre-copy.no-convergence") => Outcomes.Aborted,
-        _ => Outcomes.Failed,
+        _ => Outcomes.OfRollback(state.Refused, [.. state.Reasons.Select(reason => reason.Code)]),
     };
 
     private static IEnumerable<PhaseView> PhasesOf(IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt) =>
