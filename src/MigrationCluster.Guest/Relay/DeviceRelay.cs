@@ -233,7 +233,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         _fence.RequireResettable(Name, await GetStateAsync(cancellationToken));
         await _device.ResetAsync(cancellationToken);
         _state = await _device.GetStateAsync(cancellationToken);
-        _configToRestore = null;
+        // What is to be restored later stays: a load that failed is tried again after a reset.
         _loading = false;
         await _device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, _config, cancellationToken);
     }
