@@ -1,9 +1,4 @@
-using System.Diagnostics;
-using System.Net;
-using System.Security.Cryptography;
 using MigrationCluster.DataPlane;
-using MigrationCluster.Protocol.DataPlane;
-using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
 
@@ -13,6 +8,8 @@ internal static class DataPlaneBenchmark
     private const int RamMiB = 512;
     private const int Devices = 4;
     private const int DeviceBytes = 64 << 20;
+    private const int GpuMiB = 256;
+    private const int WarmUps = 2;
     private const int Repetitions = 7;
 
     internal static async Task<int> RunAsync(Figures figures, CancellationToken cancellationToken)
@@ -21,83 +18,54 @@ internal static class DataPlaneBenchmark
         int pageChannels = options.Channels - 1;
         figures.Note($"{Environment.ProcessorCount} processors; {RamMiB} MiB of random guest RAM, {pageChannels} page connections");
         figures.Note(
-            "plain: the same bytes over as many connections with .NET sockets, straight from mapping to mapping, one CRC-32C for "
-            + "each 256 KiB on both sides");
+            "plain.copy: the same bytes over as many connections with .NET sockets alone, straight from mapping to mapping, one "
+            + "CRC-32C for each 256 KiB on both sides");
+        figures.Note(
+            $"device-state.end-to-end: a gpu of {GpuMiB} MiB: device server, mc-guest, data plane, mc-guest, device server");
         using var source = new BenchRam(RamMiB, 1);
         using var destination = new BenchRam(RamMiB, 2);
-        var devices = new MemoryDevices(Devices, DeviceBytes);
         using var plain = await PlainCopy.ConnectAsync(pageChannels, cancellationToken);
         using var plainOne = await PlainCopy.ConnectAsync(1, cancellationToken);
-        var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
-        await using var listener = DataPlaneListener.Start(new IPEndPoint(IPAddress.Loopback, 0), options);
-        await using var receiver = listener.Open(token, destination.Mapped, devices, Devices);
-        await using var sender = await TransferSender.ConnectAsync(
-            listener.EndPoint, token, source.Mapped, Devices, options, cancellationToken);
-        var pages = new PageBitmap(source.Mapped.Layout.PageCount);
+        await using var session = await BenchSession.OpenAsync(source, destination, Devices, DeviceBytes, options, cancellationToken);
+        await using var sourceGuest = await ChainGuest.StartAsync(incoming: false, GpuMiB, cancellationToken);
+        await using var destinationGuest = await ChainGuest.StartAsync(incoming: true, GpuMiB, cancellationToken);
+        var chain = new DeviceChain(sourceGuest, destinationGuest);
 
-        var pageRates = new List<double>();
-        var plainRates = new List<double>();
-        var deviceRates = new List<double>();
-        var plainOneRates = new List<double>();
-        for (int repetition = -2; repetition < Repetitions; repetition++) // two rounds to warm up
+        var rates = new Dictionary<string, List<double>>();
+        for (int repetition = -WarmUps; repetition < Repetitions; repetition++)
         {
-            pages.SetAll();
-            var (seconds, _) = await MeasureAsync(() => sender.SendPagesAsync(pages, findHoles: true, cancellationToken));
-            if (repetition >= 0) pageRates.Add((RamMiB << 20) / seconds / 1e9);
-            (seconds, _) = await MeasureAsync(() => plain.CopyAsync(source.Memory, destination.Memory, cancellationToken));
-            if (repetition >= 0) plainRates.Add((RamMiB << 20) / seconds / 1e9);
-            (seconds, _) = await MeasureAsync(() => devices.SendAsync(sender, 1, cancellationToken));
-            if (repetition >= 0) deviceRates.Add(devices.Bytes / seconds / 1e9);
-            (seconds, _) = await MeasureAsync(() => plainOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
-            if (repetition >= 0) plainOneRates.Add((RamMiB << 20) / seconds / 1e9);
-        }
-        double pageAllocation = await AllocatedByMoreAsync(
-            pages.PageCount / 2,
-            () => { pages.SetRange(0, pages.PageCount / 2); return sender.SendPagesAsync(pages, false, cancellationToken); },
-            () => { pages.SetAll(); return sender.SendPagesAsync(pages, false, cancellationToken); });
-        double chunkAllocation = await AllocatedByMoreAsync(
-            3 * devices.Chunks,
-            () => devices.SendAsync(sender, 1, cancellationToken),
-            () => devices.SendAsync(sender, 4, cancellationToken));
-        await devices.EndAsync(sender, cancellationToken);
-        var manifest = await sender.FinishAsync(cancellationToken);
-        if ((await receiver.Completion).Digest != manifest.Digest || !devices.Arrived
-            || !source.GetSpan().SequenceEqual(destination.GetSpan()))
-            throw new InvalidOperationException("what was measured did not arrive");
+            async Task MeasureAsync(string name, long bytes, Func<Task> work)
+            {
+                var (seconds, _) = await Measured.RunAsync(work);
+                if (!rates.TryGetValue(name, out var list)) rates[name] = list = [];
+                if (repetition >= 0) list.Add(bytes / seconds / 1e9);
+            }
 
-        figures.PrintSpread("plain.copy", plainRates, "GB/s");
-        figures.PrintSpread("plain.copy.one-connection", plainOneRates, "GB/s");
-        figures.PrintSpread("pages.throughput", pageRates, "GB/s");
-        figures.PrintSpread("device-state.in-memory.throughput", deviceRates, "GB/s");
-        figures.AtLeast("pages.ratio-to-plain", Figures.Median(pageRates) / Figures.Median(plainRates), 0.6);
-        figures.Print("device-state.in-memory.ratio-to-plain", Figures.Median(deviceRates) / Figures.Median(plainRates), "ratio");
-        figures.AtMost("pages.allocated", pageAllocation, "B/page", 0.5, "rounds to 0");
-        figures.AtMost("device-state.allocated", chunkAllocation, "B/chunk", 0.5, "rounds to 0");
+            const long ram = (long)RamMiB << 20;
+            await MeasureAsync("pages", ram, () => session.SendPagesAsync(cancellationToken));
+            await MeasureAsync("plain", ram, () => plain.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+            await MeasureAsync("devices", session.Devices.Bytes, () => session.Devices.SendAsync(session.Sender, 1, cancellationToken));
+            await MeasureAsync("plain-one", ram, () => plainOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+            await using var one = await BenchSession.OpenAsync(source, destination, chain, options, cancellationToken);
+            await chain.PrepareAsync(cancellationToken);
+            await MeasureAsync("chain", (long)GpuMiB << 20, () => chain.SendAsync(one.Sender, cancellationToken));
+            if (!await chain.FinishAsync(cancellationToken)) throw new InvalidOperationException("the gpus differ");
+        }
+        double perPage = await session.AllocatedPerPageAsync(cancellationToken);
+        double perChunk = await session.AllocatedPerChunkAsync(cancellationToken);
+        await session.FinishAsync(cancellationToken);
+
+        double plainRate = Figures.Median(rates["plain"]);
+        figures.PrintSpread("plain.copy", rates["plain"], "GB/s");
+        figures.PrintSpread("plain.copy.one-connection", rates["plain-one"], "GB/s");
+        figures.PrintSpread("pages.throughput", rates["pages"], "GB/s");
+        figures.PrintSpread("device-state.in-memory.throughput", rates["devices"], "GB/s");
+        figures.PrintSpread("device-state.end-to-end.throughput", rates["chain"], "GB/s");
+        figures.AtLeast("pages.ratio-to-plain", Figures.Median(rates["pages"]) / plainRate, 0.6);
+        figures.Print("device-state.in-memory.ratio-to-plain", Figures.Median(rates["devices"]) / plainRate, "ratio");
+        figures.AtLeast("device-state.end-to-end.ratio-to-plain", Figures.Median(rates["chain"]) / plainRate, 0.1);
+        figures.AtMost("pages.allocated", perPage, "B/page", 0.5, "rounds to 0");
+        figures.AtMost("device-state.allocated", perChunk, "B/chunk", 0.5, "rounds to 0");
         return figures.AllHold ? 0 : 1;
-    }
-
-    /// <summary>
-    /// What each further page or chunk of one call allocates: a call itself has its tasks, whatever it moves. The least
-    /// of several tries, because the runtime's own threads allocate too.
-    /// </summary>
-    private static async Task<double> AllocatedByMoreAsync(long more, Func<Task> few, Func<Task> many)
-    {
-        long ofFew = long.MaxValue, ofMany = long.MaxValue;
-        for (int i = 0; i < 5; i++)
-        {
-            ofFew = Math.Min(ofFew, (await MeasureAsync(few)).AllocatedBytes);
-            ofMany = Math.Min(ofMany, (await MeasureAsync(many)).AllocatedBytes);
-        }
-        return Math.Max(0, ofMany - ofFew) / (double)more;
-    }
-
-    private static async Task<(double Seconds, long AllocatedBytes)> MeasureAsync(Func<Task> work)
-    {
-        GC.Collect();
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        long start = Stopwatch.GetTimestamp();
-        await work();
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return (seconds, GC.GetTotalAllocatedBytes(precise: true) - before);
     }
 }

@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Text.Json;
+using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
+
+namespace MigrationCluster.Benchmarks.DataPlane;
+
+/// <summary>A real mc-guest process with a gpu in a device server of its own, and sessions at its endpoints.</summary>
+internal sealed class ChainGuest : IAsyncDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30), EndLimit = TimeSpan.FromSeconds(5);
+    private static readonly GuestName Name = new("bench");
+    private static readonly Fence Fence = new(new Epoch(1), new Term(1));
+
+    private readonly string _directory;
+    private readonly Process _process;
+    private MachineEndpointClient? _machine;
+
+    private ChainGuest(string directory, Process process) => (_directory, _process) = (directory, process);
+
+    internal EndpointClient Gpu { get; private set; } = null!;
+
+    /// <summary>Starts a guest; a source runs until its machine is stopped, an incoming one waits in Resuming.</summary>
+    internal static async Task<ChainGuest> StartAsync(bool incoming, int gpuMiB, CancellationToken cancellationToken)
+    {
+        string directory = Directory.CreateTempSubdirectory("mcb").FullName;
+        var gpu = new LaunchDevice(
+            "gpu0", "gpu", new Dictionary<string, string> { ["memory-mib"] = $"{gpuMiB}", ["dirty-rate"] = "0" }, []);
+        var spec = new LaunchSpec(
+            Name.Value, incoming, Fence.Epoch.Value, Fence.Term.Value, MemoryMiB: 64, new LaunchVcpus(1, "uniform", 0, 1), [gpu]);
+        await File.WriteAllBytesAsync(
+            Path.Combine(directory, GuestFiles.LaunchSpec), JsonSerializer.SerializeToUtf8Bytes(spec, JsonSerializerOptions.Web),
+            cancellationToken);
+        var guest = new ChainGuest(directory, Launch(directory));
+        try
+        {
+            await guest.OpenAsync(incoming, cancellationToken);
+            return guest;
+        }
+        catch
+        {
+            await guest.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var limit = new CancellationTokenSource(EndLimit);
+        try
+        {
+            if (_machine is not null) await _machine.ShutDownAsync(limit.Token);
+            else _process.Kill();
+            await _process.WaitForExitAsync(limit.Token);
+        }
+        catch (Exception exception) when (exception is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            _process.Kill(); // its device server ends with it
+            await _process.WaitForExitAsync(CancellationToken.None);
+        }
+        if (Gpu is not null) await Gpu.DisposeAsync();
+        if (_machine is not null) await _machine.DisposeAsync();
+        _process.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task OpenAsync(bool incoming, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(StartLimit);
+        while (!File.Exists(Path.Combine(_directory, GuestFiles.ProcessId)))
+        {
+            if (_process.HasExited) throw new IOException($"mc-guest ended with status {_process.ExitCode}");
+            await Task.Delay(10, limit.Token);
+        }
+        _machine = await MachineEndpointClient.ConnectAsync(
+            Path.Combine(_directory, GuestFiles.Endpoint(DeviceName.Machine)), cancellationToken: limit.Token);
+        await _machine.BindAsync(Name, Fence, limit.Token);
+        Gpu = await EndpointClient.ConnectAsync(
+            Path.Combine(_directory, GuestFiles.Endpoint(new DeviceName("gpu0"))), cancellationToken: limit.Token);
+        await Gpu.BindAsync(Name, Fence, limit.Token);
+        if (incoming) return;
+        await _machine.SetPauseDeadlineAsync(TimeSpan.FromHours(1), limit.Token);
+        await _machine.SetStateAsync(DeviceState.Stop, limit.Token);
+        await Gpu.SetStateAsync(DeviceState.Stop, limit.Token);
+    }
+
+    private static Process Launch(string directory)
+    {
+        // artifacts/bin/<project>/<configuration>/: the guest was built in the same configuration.
+        string here = AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar);
+        string guest = Path.GetFullPath(Path.Combine(
+            here, "..", "..", "MigrationCluster.Guest", Path.GetFileName(here), "mc-guest"));
+        var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add("exec \"$0\" run --directory \"$1\" 2>>\"$1/guest.log\"");
+        start.ArgumentList.Add(guest);
+        start.ArgumentList.Add(directory);
+        return Process.Start(start)!;
+    }
+}
