@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using MigrationCluster.Devices.Emulated.State;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Protocol.Memory;
@@ -18,14 +19,16 @@ internal sealed unsafe class GpuMemory : IDisposable
 
     private readonly long _bytes;
     private readonly uint[] _versions;
-    private MappedMemory _memory;
+    private readonly MappedMemory _memory;
 
     public GpuMemory(ulong sizeMiB)
     {
         _bytes = (long)sizeMiB << 20;
         _versions = new uint[_bytes / BlockBytes];
         Changed = new PageBitmap(_versions.Length);
-        _memory = Allocate();
+        // Device memory is there from the start: page faults while a state is loaded would count as downtime.
+        using var file = Memfd.Create("gpu-memory", _bytes);
+        _memory = MappedMemory.Map(file, 0, _bytes, present: true);
     }
 
     public int Blocks => _versions.Length;
@@ -93,8 +96,8 @@ internal sealed unsafe class GpuMemory : IDisposable
     /// <summary>Back to zero.</summary>
     public void Clear()
     {
-        _memory.Dispose();
-        _memory = Allocate();
+        // SAFETY: exactly the mapping; the engine is stopped while a device is cleared.
+        NativeMemory.Clear(_memory.Pointer, (nuint)_bytes);
         Array.Clear(_versions);
         Changed.Clear();
         Torn.Clear();
@@ -108,11 +111,5 @@ internal sealed unsafe class GpuMemory : IDisposable
     {
         Accumulator += PageStamp.Mix((ulong)block, version) - PageStamp.Mix((ulong)block, _versions[block]);
         _versions[block] = version;
-    }
-
-    private MappedMemory Allocate()
-    {
-        using var file = Memfd.Create("gpu-memory", _bytes);
-        return MappedMemory.Map(file, 0, _bytes);
     }
 }

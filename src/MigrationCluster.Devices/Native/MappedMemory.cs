@@ -31,9 +31,10 @@ public sealed unsafe class MappedMemory : IDisposable
     }
 
     /// <param name="offset">in bytes, a multiple of the page size.</param>
+    /// <param name="present">bring every page into being now, instead of at its first access.</param>
     /// <exception cref="IOException">the file ends before the mapping would (an access behind its end is SIGBUS), or the
     /// system refuses it.</exception>
-    public static MappedMemory Map(SafeFileHandle file, ulong offset, long length, bool writable = true)
+    public static MappedMemory Map(SafeFileHandle file, ulong offset, long length, bool writable = true, bool present = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
         long fileLength = RandomAccess.GetLength(file);
@@ -41,8 +42,8 @@ public sealed unsafe class MappedMemory : IDisposable
             throw new IOException($"a file of {fileLength} bytes has no {length} bytes at offset {offset} to map");
         // SAFETY: a new shared mapping at an address of the kernel's choice; nothing else in this process is touched.
         void* pointer = Libc.mmap(
-            null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ, Libc.MAP_SHARED,
-            file, (long)offset);
+            null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ,
+            Libc.MAP_SHARED | (present ? Libc.MAP_POPULATE : 0), file, (long)offset);
         if ((nint)pointer == -1) throw Libc.Failure($"cannot map {length} bytes at offset {offset}");
         return new MappedMemory((byte*)pointer, length);
     }

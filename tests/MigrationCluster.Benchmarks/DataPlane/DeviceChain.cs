@@ -1,4 +1,5 @@
 using MigrationCluster.DataPlane;
+using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
@@ -9,13 +10,13 @@ namespace MigrationCluster.Benchmarks.DataPlane;
 /// </summary>
 internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : IDeviceStateSink
 {
-    private const int ChunkBytes = 256 * 1024;
+    private const int ReadBytes = 1 << 20; // as much as an endpoint gives at once: a read is two round trips
     private const ulong AckEveryBytes = 4 << 20; // of the 16 MiB that a guest process retains
 
     private readonly byte[][] _buffers =
     [
-        GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true),
-        GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true),
+        GC.AllocateUninitializedArray<byte>(ReadBytes, pinned: true),
+        GC.AllocateUninitializedArray<byte>(ReadBytes, pinned: true),
     ];
 
     /// <summary>Puts both devices at the start of a stream.</summary>
@@ -36,8 +37,11 @@ internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : I
             int read = await reading;
             if (read == 0) break;
             reading = source.Gpu.ReadStreamAsync(offset + (ulong)read, _buffers[(turn + 1) % 2], cancellationToken).AsTask();
-            await sender.SendDeviceAsync(0, offset, _buffers[turn % 2].AsMemory(0, read), cancellationToken);
-            offset += (ulong)read;
+            for (int at = 0, count; at < read; at += count, offset += (ulong)count)
+            {
+                count = Math.Min(read - at, DataPlaneWire.MaxDeviceChunkBytes);
+                await sender.SendDeviceAsync(0, offset, _buffers[turn % 2].AsMemory(at, count), cancellationToken);
+            }
             if (sender.AckedDeviceBytes(0) - acked < AckEveryBytes) continue;
             acked = sender.AckedDeviceBytes(0);
             await source.Gpu.AckStreamAsync(acked, cancellationToken);
