@@ -15,7 +15,9 @@ public abstract class Actor<TMessage> : IAsyncDisposable
 {
     private readonly Channel<Envelope> _mailbox;
     private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _stopping = new();
     private Task _loop = Task.CompletedTask;
+    private Task? _stopped;
 
     /// <param name="mailboxSize">messages that may wait; a poster beyond that waits itself.</param>
     protected Actor(string name, ISupervisor supervisor, TimeProvider time, int mailboxSize = 256)
@@ -68,13 +70,9 @@ public abstract class Actor<TMessage> : IAsyncDisposable
 
     /// <summary>Takes no more messages, breaks the one under way off where it waits, and ends. Whoever waits in the
     /// mailbox is told.</summary>
-    public async Task StopAsync()
+    public Task StopAsync()
     {
-        _mailbox.Writer.TryComplete();
-        await _stop.CancelAsync();
-        await _loop;
-        while (_mailbox.Reader.TryRead(out var left)) left.Handled?.TrySetException(new ActorStoppedException(Name));
-        await StoppedAsync();
+        lock (_stopping) return _stopped ??= StopOnceAsync();
     }
 
     public async ValueTask DisposeAsync()
@@ -91,6 +89,15 @@ public abstract class Actor<TMessage> : IAsyncDisposable
 
     /// <summary>The loop has ended; releases what the actor holds.</summary>
     protected virtual ValueTask StoppedAsync() => ValueTask.CompletedTask;
+
+    private async Task StopOnceAsync()
+    {
+        _mailbox.Writer.TryComplete();
+        await _stop.CancelAsync();
+        await _loop;
+        while (_mailbox.Reader.TryRead(out var left)) left.Handled?.TrySetException(new ActorStoppedException(Name));
+        await StoppedAsync();
+    }
 
     private async ValueTask EnqueueAsync(Envelope envelope, CancellationToken cancellationToken)
     {

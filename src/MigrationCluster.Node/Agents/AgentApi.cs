@@ -97,7 +97,7 @@ public sealed class AgentApi : IDisposable
                 : new HttpRefusal((int)response.StatusCode, WireJson.Read<ApiError>(body));
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested
-            && error is HttpRequestException or IOException or OperationCanceledException or JsonException)
+            && error is (HttpRequestException or IOException or OperationCanceledException or JsonException))
         {
             throw new AgentUnreachableException(_agent, error is OperationCanceledException ? "no answer in time" : error.Message, error);
         }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Hosting;
@@ -54,8 +53,7 @@ public sealed class AgentRegistration(
             if (response.IsSuccessStatusCode) return null;
             return WireJson.Read<ApiError>(await response.Content.ReadAsStringAsync(cancellationToken)).Message;
         }
-        catch (Exception error) when (!cancellationToken.IsCancellationRequested
-            && error is HttpRequestException or IOException or OperationCanceledException or JsonException)
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             return error is OperationCanceledException ? "no answer in time" : error.Message;
         }

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Http;
+using MigrationCluster.Node.Journal;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -20,6 +21,7 @@ namespace MigrationCluster.Node.Hosting;
 public sealed class NodeHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private bool _stopped;
 
     private NodeHost(WebApplication app, string address) => (_app, Address) = (app, address);
 
@@ -36,6 +38,7 @@ public sealed class NodeHost : IAsyncDisposable
         await Console.Out.WriteLineAsync($"listening on {node.Address}".AsMemory(), cancellationToken);
         await Console.Out.FlushAsync(cancellationToken);
         await node._app.WaitForShutdownAsync(cancellationToken);
+        node._stopped = true;
         return 0;
     }
 
@@ -51,6 +54,7 @@ public sealed class NodeHost : IAsyncDisposable
             await app.StartAsync(cancellationToken);
             string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
             app.Services.GetRequiredService<NodeIdentity>().Listening(address);
+            WireSamples.WarmUp();
             return new NodeHost(app, address);
         }
         catch (Exception error)
@@ -63,7 +67,8 @@ public sealed class NodeHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _app.StopAsync();
+        if (!_stopped) await _app.StopAsync();
+        _stopped = true;
         await _app.DisposeAsync();
     }
 
@@ -77,6 +82,8 @@ public sealed class NodeHost : IAsyncDisposable
             console.ColorBehavior = LoggerColorBehavior.Disabled;
         });
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        // A start that fails is told once, in a sentence (Program).
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));

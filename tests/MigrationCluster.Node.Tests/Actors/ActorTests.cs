@@ -109,6 +109,16 @@ public sealed class ActorTests : IAsyncDisposable
         await Assert.ThrowsAsync<ActorStoppedException>(() => actor.AskAsync(new(3), default));
     }
 
+    [Fact]
+    public async Task Stopping_again_changes_nothing()
+    {
+        var actor = Started();
+        await actor.DisposeAsync();
+
+        await actor.StopAsync();
+        await actor.DisposeAsync();
+    }
+
     private Adder Started()
     {
         var actor = Add(new Adder(_supervisor, _time));
