@@ -45,9 +45,10 @@ public sealed class SourceTransfer : IAsyncDisposable
         IReadOnlyDictionary<string, MigrationCapabilities> capabilities, TimeProvider time, CancellationToken cancellationToken)
     {
         var guest = await MappedGuest.OpenAsync(address, cancellationToken);
+        TransferSender? sender = null;
         try
         {
-            var sender = await TransferSender.ConnectAsync(
+            sender = await TransferSender.ConnectAsync(
                 IPEndPoint.Parse(dataEndpoint), SessionToken.Parse(token), guest.Ram, devices.Count,
                 TransferOptions.Default, cancellationToken);
             var transfer = new SourceTransfer(guest, sender, devices, capabilities, time);
@@ -57,6 +58,7 @@ public sealed class SourceTransfer : IAsyncDisposable
         }
         catch
         {
+            if (sender is not null) await sender.DisposeAsync();
             await guest.DisposeAsync();
             throw;
         }
