@@ -58,13 +58,15 @@ public sealed record PhaseView(string Phase, double StartMs);
 
 /// <param name="Iteration">pass of pre-copy, from 1; 0 before the first.</param>
 /// <param name="RemainingBytes">of this pass.</param>
+/// <param name="Passes">the passes that are over.</param>
 public sealed record ProgressView(
     int Iteration,
     long RemainingBytes,
     long TransferredBytes,
     double BandwidthBytesPerSecond,
     double DirtyBytesPerSecond,
-    IReadOnlyList<DeviceProgressView> Devices);
+    IReadOnlyList<DeviceProgressView> Devices,
+    IReadOnlyList<IterationView>? Passes = null);
 
 /// <param name="State">the VFIO device state on the source.</param>
 /// <param name="RemainingBytes">as the device estimates; null when it cannot tell.</param>
@@ -87,7 +89,10 @@ public sealed record ReportView(
 /// <param name="Component">quiesce, stop, final-pages, device-state, verify, yield, commit, resume.</param>
 public sealed record DowntimeComponentView(string Component, double Ms);
 
-public sealed record IterationView(int Iteration, long Pages, long Bytes, double Ms, double DirtyBytesPerSecond);
+/// <param name="Bytes">page and device bytes sent in this pass.</param>
+/// <param name="RemainingBytes">dirtied while it ran: what the next pass, or the blackout, has to send.</param>
+public sealed record IterationView(
+    int Iteration, long Pages, long Bytes, double Ms, double DirtyBytesPerSecond, long RemainingBytes = 0);
 
 /// <param name="Pages">bytes of non-zero pages.</param>
 /// <param name="ZeroPages">bytes of guest RAM that needed no sending: holes and zero pages.</param>

@@ -19,9 +19,16 @@ internal static class Samples
             outcome == Outcomes.Running ? null : Start.AddSeconds(6), phases, progress ?? NoProgress, reasons ?? [], report);
     }
 
+    private static readonly IterationView[] Passes =
+    [
+        new(1, 262144, 1L << 30, 3100, 98 << 20, 273 << 20), new(2, 70000, 273 << 20, 700, 101 << 20, 20 << 20),
+    ];
+
+    /// <summary>While this pass is under way: the ones before it are over.</summary>
     public static ProgressView Progress(int iteration, long remainingMiB, long sentMiB) => new(
         iteration, remainingMiB << 20, sentMiB << 20, 400 << 20, 100 << 20,
-        [new DeviceProgressView("gpu0", "PreCopy", 200 << 20, 56 << 20), new DeviceProgressView("serial0", "Running", 0, null)]);
+        [new DeviceProgressView("gpu0", "PreCopy", 200 << 20, 56 << 20), new DeviceProgressView("serial0", "Running", 0, null)],
+        Passes[..(iteration - 1)]);
 
     public static ReportView Report(bool identical = true, params string[] residue) => new(
         6000, 143.2,
@@ -29,7 +36,7 @@ internal static class Samples
             new DowntimeComponentView("quiesce", 4.1), new DowntimeComponentView("stop", 6),
             new DowntimeComponentView("final-pages", 92.6), new DowntimeComponentView("resume", 40.5),
         ],
-        [new IterationView(1, 262144, 1L << 30, 3100, 98 << 20), new IterationView(2, 70000, 273 << 20, 700, 101 << 20)],
+        Passes,
         new BytesView(1400L << 20, 12 << 20, 281 << 20, 1 << 20), 380 << 20, 168,
         [
             new DeviceReportView("gpu0", "gpu", 270 << 20, "sha256:00112233445566778899", "sha256:00112233445566778899", true),

@@ -8,10 +8,11 @@ namespace MigrationCluster.Cli.Demo;
 public sealed class DemoCluster : IDisposable
 {
     private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
 
     private readonly List<NodeProcess> _nodes = [];
+    private readonly List<Reason> _disorder = [];
     private readonly string _executable;
 
     private DemoCluster(string executable, string folder)
@@ -23,6 +24,9 @@ public sealed class DemoCluster : IDisposable
     public string Folder { get; }
     public IReadOnlyList<NodeProcess> Nodes => _nodes;
     public Uri? Coordinator { get; private set; }
+
+    /// <summary>Nodes that did not end as they should, once removed. Of interest only where they were up.</summary>
+    public IReadOnlyList<Reason> Disorder => _disorder;
 
     public static DemoCluster Create(string executable) => new(executable, DemoFolder.Create());
 
@@ -43,7 +47,13 @@ public sealed class DemoCluster : IDisposable
     /// <returns>what could not be removed; empty normally.</returns>
     public async Task<IReadOnlyList<string>> RemoveAsync(TimeProvider time)
     {
-        await Task.WhenAll(_nodes.Select(node => node.StopAsync(StopGrace)));
+        int[] codes = await Task.WhenAll(_nodes.Select(node => node.StopAsync(StopGrace)));
+        foreach (var (node, code) in _nodes.Zip(codes))
+        {
+            if (code == 0) continue;
+            string message = $"node {node.Name} ended with exit code {code} when it was asked to end";
+            _disorder.Add(new Reason("demo.node-ended", string.Join("\n    ", [message, .. node.LogTail(20)]), ""));
+        }
         return await DemoFolder.RemoveAsync(Folder, time);
     }
 

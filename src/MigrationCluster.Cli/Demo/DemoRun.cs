@@ -40,7 +40,10 @@ public sealed class DemoRun(Invocation run, DemoSettings settings)
             if (error.Error.Code != NodeProcess.Failed) ShowLogs(cluster);
         }
         bool keep = settings.Keep && !_interrupted && cluster.Coordinator is not null;
-        return Conclude(cluster, keep, keep ? [] : await CleanUpAsync(cluster));
+        IReadOnlyList<string> leftBehind = keep ? [] : await CleanUpAsync(cluster);
+        if (!_interrupted && _error is null && cluster.Disorder.Count > 0)
+            _error = new ApiError("demo.node-ended", "a node did not end in order", cluster.Disorder);
+        return Conclude(cluster, keep, leftBehind);
     }
 
     private async Task TellAsync(DemoCluster cluster, CancellationToken cancellationToken)

@@ -67,7 +67,8 @@ public sealed class NodeProcess : IDisposable
     public IReadOnlyList<string> LogTail(int lines) => [.. LogLines().TakeLast(lines)];
 
     /// <summary>SIGTERM, and SIGKILL if that is not enough; returns when it is gone.</summary>
-    public async Task StopAsync(TimeSpan grace)
+    /// <returns>its exit code; 0 when it ended in order.</returns>
+    public async Task<int> StopAsync(TimeSpan grace)
     {
         Signals.Send(_process.Id, Signals.Terminate, () => !_process.HasExited);
         using var limit = new CancellationTokenSource(grace);
@@ -80,6 +81,7 @@ public sealed class NodeProcess : IDisposable
             _process.Kill();
             await _process.WaitForExitAsync(CancellationToken.None);
         }
+        return _process.ExitCode;
     }
 
     public void Dispose() => _process.Dispose();

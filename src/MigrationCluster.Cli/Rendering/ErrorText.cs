@@ -8,10 +8,14 @@ public static class ErrorText
     public static void Write(TextWriter writer, ApiError error)
     {
         writer.WriteLine($"migctl: {error.Message} [{error.Code}]");
-        WriteReasons(writer, error.Reasons);
+        // One reason that is the sentence over again adds nothing but its remedy.
+        if (error.Reasons is [var only] && error.Message.EndsWith(only.Message, StringComparison.Ordinal))
+            writer.WriteLine($"    {only.Remedy}");
+        else
+            WriteReasons(writer, error.Reasons);
     }
 
-    public static void WriteReasons(TextWriter writer, IEnumerable<Reason> reasons)
+    private static void WriteReasons(TextWriter writer, IEnumerable<Reason> reasons)
     {
         foreach (var reason in reasons)
         {

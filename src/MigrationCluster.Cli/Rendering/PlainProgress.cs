@@ -10,32 +10,33 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
     private const string PreCopy = "PreCopy";
 
     private int _phases;
-    private int _iterations;
+    private int _passes;
 
     public void Show(MigrationView view)
     {
         for (; _phases < view.Phases.Count; _phases++)
         {
-            if (_phases > 0 && view.Phases[_phases - 1].Phase == PreCopy) ShowIteration(view, view.Progress.Iteration);
             var phase = view.Phases[_phases];
+            if (_phases > 0 && view.Phases[_phases - 1].Phase == PreCopy) ShowPasses(view.Progress.Passes);
             writer.WriteLine($"{Clock(offset.TotalMilliseconds + phase.StartMs)}  {phase.Phase}");
         }
-        // What is known when a pass begins is how the one before it went.
-        if (view.Phases.Count > 0 && view.Phases[^1].Phase == PreCopy) ShowIteration(view, view.Progress.Iteration - 1);
+        if (_phases > 0 && view.Phases[^1].Phase == PreCopy) ShowPasses(view.Progress.Passes);
         writer.Flush();
     }
 
     /// <summary>The time at the start of a line.</summary>
     public static string Clock(double ms) => $"[{ms / 1000,6:F2} s]";
 
-    private void ShowIteration(MigrationView view, int iteration)
+    private void ShowPasses(IReadOnlyList<IterationView>? passes)
     {
-        if (iteration <= _iterations) return;
-        _iterations = iteration;
-        var progress = view.Progress;
-        writer.WriteLine(
-            $"{"",10}    iteration {iteration}: {Figures.Bytes(progress.RemainingBytes)} remaining, " +
-            $"{Figures.Bytes(progress.TransferredBytes)} sent at {Figures.Rate(progress.BandwidthBytesPerSecond)}, " +
-            $"guest dirties {Figures.Rate(progress.DirtyBytesPerSecond)}");
+        foreach (var pass in (passes ?? []).Skip(_passes))
+        {
+            _passes++;
+            double rate = pass.Ms > 0 ? pass.Bytes / (pass.Ms / 1000) : 0;
+            writer.WriteLine(
+                $"{"",10}    iteration {pass.Iteration}: {Figures.Bytes(pass.Bytes)} in {Figures.Seconds(pass.Ms)} at " +
+                $"{Figures.Rate(rate)}; {Figures.Bytes(pass.RemainingBytes)} remaining, " +
+                $"dirtied at {Figures.Rate(pass.DirtyBytesPerSecond)}");
+        }
     }
 }

@@ -16,7 +16,7 @@ public static class MigrationViews
             plan.Migration.Value, version, plan.Guest.Value, plan.Source.Value, plan.Destination.Value,
             state.Phase.ToString(), OutcomeOf(state), plan.Fence.Epoch.Value, (int)plan.MaxDowntime.TotalMilliseconds,
             startedAt, IsOver(state) ? events[^1].At : null,
-            [.. PhasesOf(events, startedAt)], progress with { Iteration = Math.Max(progress.Iteration, IterationOf(events)) },
+            [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)),
             [.. state.Reasons.Select(reason => new Reason(reason.Code, reason.Message, reason.Remedy))],
             state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null);
     }
@@ -38,7 +38,15 @@ public static class MigrationViews
         events.OfType<CoordinatorEvent.PhaseEntered>()
             .Select(entered => new PhaseView(entered.Phase.ToString(), (entered.At - startedAt).TotalMilliseconds));
 
-    private static int IterationOf(IReadOnlyList<CoordinatorEvent> events) => Heard<IterationFinished>(events).Count();
+    private static ProgressView ProgressOf(ProgressView latest, List<IterationView> passes) =>
+        latest with { Iteration = Math.Max(latest.Iteration, passes.Count), Passes = passes };
+
+    private static List<IterationView> IterationsOf(IReadOnlyList<CoordinatorEvent> events) =>
+    [
+        .. Heard<IterationFinished>(events).Select(pass => new IterationView(
+            pass.Iteration, pass.Pages, pass.Bytes, pass.Duration.TotalMilliseconds, pass.DirtyBytesPerSecond,
+            pass.RemainingBytes)),
+    ];
 
     private static ReportView ReportOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt)
     {
@@ -52,8 +60,7 @@ public static class MigrationViews
             (resumedAt - startedAt).TotalMilliseconds,
             components.Sum(component => component.Ms),
             components,
-            [.. passes.Select(pass => new IterationView(
-                pass.Iteration, pass.Pages, pass.Bytes, pass.Duration.TotalMilliseconds, pass.DirtyBytesPerSecond))],
+            IterationsOf(events),
             new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes),
             passSeconds > 0 ? passes.Sum(pass => pass.Bytes) / passSeconds : 0,
             Heard<ReadyToSwitch>(events).First().PredictedDowntime.TotalMilliseconds,

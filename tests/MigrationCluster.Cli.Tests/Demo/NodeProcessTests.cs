@@ -12,7 +12,7 @@ public sealed class NodeProcessTests
         using var node = NodeProcess.Start(script.Executable, "alpha", script.Folder + "/log", ["--data-dir", script.Folder]);
         Assert.Equal(new Uri("http://127.0.0.1:4711"), await node.ReadyAsync(CancellationToken.None));
         Assert.Equal([node.Id], ProcessSweep.Find(script.Folder));
-        await node.StopAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(143, await node.StopAsync(TimeSpan.FromSeconds(10)));
         Assert.Empty(ProcessSweep.Find(script.Folder));
     }
 

@@ -22,16 +22,16 @@ public sealed class PlainProgressTests
         lines.Show(Samples.Migration(Outcomes.Running, 4, Phases[..4], Samples.Progress(1, 0, 512)));
         lines.Show(Samples.Migration(Outcomes.Running, 5, Phases[..4], Samples.Progress(2, 270, 1024)));
         lines.Show(Samples.Migration(Outcomes.Running, 6, Phases[..4], Samples.Progress(2, 270, 1100)));
-        lines.Show(Samples.Migration(Outcomes.Running, 7, Phases[..5], Samples.Progress(2, 20, 1300)));
-        lines.Show(Samples.Migration(Outcomes.Completed, 9, Phases, Samples.Progress(2, 20, 1310)));
+        lines.Show(Samples.Migration(Outcomes.Running, 7, Phases[..5], Samples.Progress(3, 20, 1300)));
+        lines.Show(Samples.Migration(Outcomes.Completed, 9, Phases, Samples.Progress(3, 20, 1310)));
 
         Assert.Equal("""
             [  0.00 s]  Planning
             [  0.01 s]  Preparing
             [  0.40 s]  Negotiating
             [  0.45 s]  PreCopy
-                          iteration 1: 270.0 MiB remaining, 1.00 GiB sent at 400 MiB/s, guest dirties 100 MiB/s
-                          iteration 2: 20.0 MiB remaining, 1.27 GiB sent at 400 MiB/s, guest dirties 100 MiB/s
+                          iteration 1: 1.00 GiB in 3.1 s at 330 MiB/s; 273.0 MiB remaining, dirtied at 98 MiB/s
+                          iteration 2: 273.0 MiB in 0.7 s at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
             [  5.20 s]  Quiescing
             [  5.21 s]  StopAndCopy
             [  5.60 s]  Completed
@@ -44,13 +44,14 @@ public sealed class PlainProgressTests
     {
         var writer = new StringWriter { NewLine = "\n" };
         new PlainProgress(writer, TimeSpan.FromSeconds(3)).Show(
-            Samples.Migration(Outcomes.Completed, 9, Phases, Samples.Progress(2, 20, 1300)));
+            Samples.Migration(Outcomes.Completed, 9, Phases, Samples.Progress(3, 20, 1300)));
         Assert.Equal("""
             [  3.00 s]  Planning
             [  3.01 s]  Preparing
             [  3.40 s]  Negotiating
             [  3.45 s]  PreCopy
-                          iteration 2: 20.0 MiB remaining, 1.27 GiB sent at 400 MiB/s, guest dirties 100 MiB/s
+                          iteration 1: 1.00 GiB in 3.1 s at 330 MiB/s; 273.0 MiB remaining, dirtied at 98 MiB/s
+                          iteration 2: 273.0 MiB in 0.7 s at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
             [  8.20 s]  Quiescing
             [  8.21 s]  StopAndCopy
             [  8.60 s]  Completed
