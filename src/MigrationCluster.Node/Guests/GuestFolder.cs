@@ -42,7 +42,7 @@ public sealed class GuestFolder(string path)
         File.Move(file + ".tmp", file);
     }
 
-    /// <summary>Removes what a dead process leaves: sockets, its id, its launch file.</summary>
+    /// <summary>Removes what a dead process leaves: sockets, process ids, its launch file.</summary>
     public void Clear()
     {
         if (!Directory.Exists(path)) return;
@@ -66,7 +66,7 @@ public sealed class GuestFolder(string path)
     }
 
     private static bool IsLeftover(string name) =>
-        name is GuestFiles.LaunchSpec or GuestFiles.ProcessId
+        name is GuestFiles.LaunchSpec or GuestFiles.ProcessId or GuestFiles.DeviceServers
         || name.EndsWith(".sock", StringComparison.Ordinal) || name.EndsWith(".dev", StringComparison.Ordinal)
         || name.EndsWith(".tmp", StringComparison.Ordinal);
 }
