@@ -1,0 +1,41 @@
+namespace MigrationCluster.Node.Tests.EndToEnd;
+
+public sealed class DestinationFaultTests : EndToEndTest
+{
+    [Theory]
+    [InlineData(FleetMigrations.PreCopy)]
+    [InlineData(FleetMigrations.StopAndCopy)]
+    public async Task The_guest_stays_when_the_destinations_daemon_is_killed(string phase)
+    {
+        var held = await Fleet.HoldAsync(phase);
+
+        await Fleet.Node(Fleet.Beta).KillAsync();
+
+        // The guest does not wait for a host that may never come back.
+        await Fleet.UntilPhaseAsync(held.Id, "RollingBack");
+        await Fleet.Files(Fleet.Alpha).GoesOnAsync();
+        await Fleet.AssertCleanAsync();
+        Assert.NotEmpty(Fleet.Files(Fleet.Beta).Leftovers());
+
+        await Fleet.StartNodeAsync(Fleet.Beta);
+        await Fleet.AssertFailsAsync(held);
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        await Fleet.AssertRunsAsync(Fleet.Alpha);
+        await Fleet.AssertMovesAsync(Fleet.Beta);
+    }
+
+    [Theory]
+    [InlineData(FleetMigrations.PreCopy, "gpu0")]
+    [InlineData(FleetMigrations.StopAndCopy, "serial0")]
+    public async Task The_guest_stays_when_a_device_of_the_destination_dies(string phase, string device)
+    {
+        var held = await Fleet.HoldAsync(phase);
+
+        Signals.KillNow(Fleet.Files(Fleet.Beta).Server(device));
+
+        await Fleet.AssertFailsAsync(held, device);
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        await Fleet.AssertRunsAsync(Fleet.Alpha);
+        await Fleet.AssertMovesAsync(Fleet.Beta);
+    }
+}

@@ -1,0 +1,126 @@
+using System.Text.Json;
+using MigrationCluster.Api;
+
+namespace MigrationCluster.Node.Tests.EndToEnd;
+
+/// <summary>
+/// Two real nodes, alpha (the coordinator) and beta, in a folder with a short name, and the guests a test starts there. At its end
+/// the guests are stopped and the nodes asked to end, and nothing may be left: no process that names the folder.
+/// </summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    public const string Alpha = "alpha";
+    public const string Beta = "beta";
+    public const string Guest = "g";
+
+    /// <summary>No guest's blackout is predicted that short: pre-copy goes on until it is given up.</summary>
+    public const int NeverSwitch = 1;
+
+    private readonly Dictionary<string, NodeProcess> _nodes = [];
+    private readonly string _folder = Create();
+
+    public ClusterClient Client { get; private set; } = null!;
+
+    public static async Task<Fleet> StartAsync(int memoryMiB = 256, string? betaConfiguration = null)
+    {
+        var fleet = new Fleet();
+        await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), Configuration(memoryMiB));
+        await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
+        await fleet.StartNodeAsync(Alpha);
+        await fleet.StartNodeAsync(Beta);
+        return fleet;
+    }
+
+    public static string Configuration(int memoryMiB) => $$"""
+        { "memoryMiB": {{memoryMiB}}, "templates": {
+            "net": { "model": "net", "parameters": { "dma-rate": "2", "p2p-rate": "100" } },
+            "gpu": { "model": "gpu", "parameters": { "memory-mib": "128", "dirty-rate": "8" } },
+            "serial": { "model": "serial" } } }
+        """;
+
+    public static GuestSpec Spec(string name = Guest, int memoryMiB = 64) => new(
+        name, memoryMiB, new VcpuSpec(2, "hotset", 8),
+        [
+            new DeviceSpec("net0", "net", ["gpu0"]), new DeviceSpec("gpu0", "gpu"), new DeviceSpec("serial0", "serial"),
+            new DeviceSpec("net1", "net"),
+        ]);
+
+    public string PathOf(string name) => Path.Combine(_folder, name);
+
+    public NodeProcess Node(string host) => _nodes[host];
+
+    public GuestOnHost Files(string host, string guest = Guest) => new(Path.Combine(_folder, host, "guests", guest));
+
+    /// <summary>Starts a node, or starts it again on its own data; the coordinator where it was, everybody else anywhere.</summary>
+    public async Task StartNodeAsync(string host)
+    {
+        string listen = "127.0.0.1:0";
+        if (_nodes.Remove(host, out var before))
+        {
+            if (host == Alpha) listen = $"127.0.0.1:{before.Address.Port}";
+            before.Dispose();
+        }
+
+        string[] role = host == Alpha ? ["--coordinator"] : ["--join", Node(Alpha).Address.ToString().TrimEnd('/')];
+        _nodes[host] = await NodeProcess.StartAsync(
+            PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role]);
+        Client ??= new ClusterClient(Node(Alpha).Address);
+        await Eventually.TrueAsync($"{host} has joined", async () =>
+            (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
+    }
+
+    public string[] Arguments(string host, string listen, string dataDirectory) =>
+    [
+        "--name", host, "--listen", listen, "--data-dir", PathOf(dataDirectory), "--config", PathOf(host + ".json"),
+    ];
+
+    public async Task StartGuestAsync(GuestSpec? spec = null, string host = Alpha) => await Client.StartGuestAsync(
+        JsonSerializer.Serialize(new StartGuestRequest(host, spec ?? Spec()), Json.Requests), default);
+
+    public async ValueTask DisposeAsync()
+    {
+        var trouble = new List<string>();
+        try
+        {
+            foreach (var guest in await Client.ListGuestsAsync(default)) await Client.StopGuestAsync(guest.Name, default);
+            trouble.AddRange(Alive("mc-guest").Select(left => $"a guest's process is left: {left.CommandLine}"));
+            foreach (string host in (string[])[Beta, Alpha])
+                if (await _nodes[host].EndAsync() is not 0 and var status)
+                    trouble.Add($"{host} ended with {status}: {_nodes[host].Log}");
+        }
+        catch (Exception error) when (error is ApiException or KeyNotFoundException or NullReferenceException)
+        {
+            trouble.Add($"the fleet could not be asked to end: {error.Message}");
+        }
+
+        foreach (var node in _nodes.Values) node.Dispose();
+        await SweepAsync(trouble);
+        Client?.Dispose();
+        Directory.Delete(_folder, recursive: true);
+        Assert.True(trouble.Count == 0, string.Join("\n", trouble));
+    }
+
+    private IEnumerable<(int Id, string CommandLine)> Alive(string executable) =>
+        ProcessFiles.Naming(_folder + "/").Where(process => process.CommandLine.Contains(executable, StringComparison.Ordinal));
+
+    /// <summary>Whatever is still there goes now, and is told of.</summary>
+    private async Task SweepAsync(List<string> trouble)
+    {
+        for (var left = ProcessFiles.Naming(_folder + "/"); left.Count > 0; left = ProcessFiles.Naming(_folder + "/"))
+        {
+            foreach (var (id, commandLine) in left)
+            {
+                trouble.Add($"left: {id} {commandLine}");
+                Signals.KillIfThere(id);
+            }
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>Directly under /tmp: socket paths end at 107 bytes.</summary>
+    private static string Create()
+    {
+        string folder = "/tmp/mce-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 4));
+        return Directory.CreateDirectory(folder).FullName;
+    }
+}

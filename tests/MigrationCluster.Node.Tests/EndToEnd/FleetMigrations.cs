@@ -1,0 +1,118 @@
+using MigrationCluster.Api;
+
+namespace MigrationCluster.Node.Tests.EndToEnd;
+
+/// <summary>Migrations of a fleet's guest: started, held where a test wants them, followed to their end.</summary>
+internal static class FleetMigrations
+{
+    public const string PreCopy = "PreCopy";
+    public const string StopAndCopy = "StopAndCopy";
+
+    /// <summary>Far beyond what these guests need, so that a loaded machine switches over too.</summary>
+    private const int MaxDowntimeMs = 3000;
+
+    public static Task<MigrationView> MigrateAsync(this Fleet fleet, string to, string guest = Fleet.Guest) =>
+        fleet.Client.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs), default);
+
+    /// <summary>Follows a migration by its long poll.</summary>
+    public static async Task<MigrationView> UntilAsync(
+        this Fleet fleet, string migration, string what, Func<MigrationView, bool> reached)
+    {
+        MigrationView? view = null;
+        await Eventually.TrueAsync($"{migration} {what}", async () =>
+        {
+            view = await fleet.Client.WatchMigrationAsync(migration, view?.Version ?? 0, default);
+            if (view.EndedAt is not null && !reached(view))
+                Assert.Fail($"{migration} ended before it {what}: {Describe(view)}");
+            return reached(view);
+        });
+        return view!;
+    }
+
+    public static Task<MigrationView> UntilPhaseAsync(this Fleet fleet, string migration, string phase) =>
+        fleet.UntilAsync(migration, $"is in {phase}", view => view.Phase == phase);
+
+    public static Task<MigrationView> UntilEndedAsync(this Fleet fleet, string migration) =>
+        fleet.UntilAsync(migration, "has ended", view => view.EndedAt is not null);
+
+    /// <summary>
+    /// Starts a migration and holds it in a phase, for at most the 10 s that a frozen device server is waited for, and, in
+    /// StopAndCopy, the 10 s after which a paused guest keeps itself:
+    /// PreCopy by freezing the destination's gpu0, whose initial bytes then cannot be loaded; StopAndCopy by freezing its
+    /// serial0, which gets nothing before its final state, and letting gpu0 go on.
+    /// </summary>
+    public static async Task<MigrationView> HoldAsync(this Fleet fleet, string phase, string to = Fleet.Beta)
+    {
+        var destination = fleet.Files(to);
+        var migration = await fleet.MigrateAsync(to);
+        await fleet.UntilPhaseAsync(migration.Id, PreCopy);
+        int gpu = destination.Server("gpu0");
+        Signals.Freeze(gpu);
+        if (phase == StopAndCopy)
+        {
+            Signals.Freeze(destination.Server("serial0"));
+            Signals.Thaw(gpu);
+            await fleet.UntilPhaseAsync(migration.Id, StopAndCopy);
+        }
+
+        var held = await fleet.Client.GetMigrationAsync(migration.Id, default);
+        Assert.Equal(phase, held.Phase);
+        return held;
+    }
+
+    /// <summary>Follows a migration to its failure and holds it against what a failure owes: it ended from the phase it was
+    /// held in, and says why, naming <paramref name="why"/>.</summary>
+    public static async Task<MigrationView> AssertFailsAsync(this Fleet fleet, MigrationView held, params string[] why)
+    {
+        var ended = await fleet.UntilEndedAsync(held.Id);
+        Assert.True((ended.Phase, ended.Outcome) == ("Failed", Outcomes.Failed), Describe(ended));
+        AssertLeft(ended, held.Phase);
+        foreach (string word in why)
+            Assert.True(ended.Reasons.Any(reason => reason.Message.Contains(word, StringComparison.Ordinal)),
+                $"no reason names '{word}': {Describe(ended)}");
+        return ended;
+    }
+
+    /// <summary>The phase a migration was in before it rolled back.</summary>
+    public static void AssertLeft(MigrationView ended, string phase)
+    {
+        var phases = ended.Phases.Select(entered => entered.Phase).ToList();
+        Assert.True(phases.IndexOf("RollingBack") > 0 && phases[phases.IndexOf("RollingBack") - 1] == phase, Describe(ended));
+        Assert.NotEmpty(ended.Reasons);
+    }
+
+    /// <summary>The guest runs there, with every device, and has lost nothing.</summary>
+    public static async Task AssertRunsAsync(this Fleet fleet, string host)
+    {
+        var guest = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
+        Assert.Equal((host, "running", null), (guest.Host, guest.State, guest.Migration));
+        Assert.All(guest.Devices, device => Assert.Equal("Running", device.State));
+        await fleet.AssertCleanAsync();
+        await fleet.Files(host).GoesOnAsync();
+    }
+
+    /// <summary>The guest's own check of all of its RAM finds nothing wrong.</summary>
+    public static async Task<SelfCheckView> AssertCleanAsync(this Fleet fleet)
+    {
+        var check = await fleet.Client.CheckGuestAsync(Fleet.Guest, default);
+        Assert.True(check is { Pages: > 0, Wrong: 0, WorkErrors: 0, PageWrites: > 0, Interrupts: > 0 }, check.ToString());
+        return check;
+    }
+
+    /// <summary>The guest moves, runs there, and leaves nothing behind.</summary>
+    public static async Task<MigrationView> AssertMovesAsync(this Fleet fleet, string to)
+    {
+        string from = (await fleet.Client.GetGuestAsync(Fleet.Guest, default)).Host;
+        var started = await fleet.MigrateAsync(to);
+        var ended = await fleet.UntilEndedAsync(started.Id);
+        Assert.True((ended.Phase, ended.Outcome) == ("Completed", Outcomes.Completed), Describe(ended));
+        Assert.Empty(ended.Reasons);
+        await fleet.AssertRunsAsync(to);
+        Assert.Empty(fleet.Files(from).Leftovers());
+        return ended;
+    }
+
+    public static string Describe(MigrationView view) =>
+        $"{view.Id} {view.Phase} ({view.Outcome}) after {string.Join(", ", view.Phases.Select(entered => entered.Phase))}; " +
+        string.Join("; ", view.Reasons.Select(reason => $"{reason.Code}: {reason.Message}"));
+}

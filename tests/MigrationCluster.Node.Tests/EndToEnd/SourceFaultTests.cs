@@ -1,0 +1,70 @@
+using MigrationCluster.Api;
+
+namespace MigrationCluster.Node.Tests.EndToEnd;
+
+public sealed class SourceFaultTests : EndToEndTest
+{
+    [Theory]
+    [InlineData(Fleet.Alpha, Fleet.Beta)]
+    [InlineData(Fleet.Beta, Fleet.Alpha)]
+    public async Task The_guest_never_notices_that_its_daemon_is_killed(string source, string destination)
+    {
+        if (source == Fleet.Beta) await Fleet.AssertMovesAsync(Fleet.Beta);
+        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy, destination);
+
+        await Fleet.Node(source).KillAsync();
+        await Fleet.Files(source).GoesOnAsync();
+
+        await Fleet.StartNodeAsync(source);
+        await Fleet.AssertFailsAsync(held);
+        Assert.Empty(Fleet.Files(destination).Leftovers());
+        await Fleet.AssertRunsAsync(source);
+        await Fleet.AssertMovesAsync(destination);
+    }
+
+    [Fact]
+    public async Task A_guest_whose_process_dies_before_it_was_copied_is_lost_and_everything_of_it_released()
+    {
+        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        Signals.KillNow(Fleet.Files(Fleet.Alpha).ProcessId);
+
+        var ended = await Fleet.UntilEndedAsync(held.Id);
+        Assert.Equal(("GuestLost", Outcomes.GuestLost), (ended.Phase, ended.Outcome));
+        Assert.Contains(ended.Reasons, reason => reason.Code == "source.guest-died"
+            && reason.Message.Contains(Fleet.Guest, StringComparison.Ordinal));
+        Assert.Empty(Fleet.Files(Fleet.Alpha).Leftovers());
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        var lost = await Fleet.Client.GetGuestAsync(Fleet.Guest, default);
+        Assert.Equal(("lost", null), (lost.State, lost.Migration));
+        Assert.All(await Fleet.Client.ListNodesAsync(default), node => Assert.Equal(node.MemoryMiB, node.MemoryFreeMiB));
+
+        // Once the operator has given it up, its name is free again, and so is the way to the other host.
+        await Fleet.Client.StopGuestAsync(Fleet.Guest, default);
+        await Fleet.StartGuestAsync();
+        await Fleet.AssertMovesAsync(Fleet.Beta);
+    }
+
+    [Fact]
+    public async Task A_device_that_dies_on_the_source_fails_the_migration_and_is_shown_in_error()
+    {
+        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        Signals.KillNow(Fleet.Files(Fleet.Alpha).Server("gpu0"));
+
+        await Fleet.AssertFailsAsync(held, "gpu0");
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        var guest = await Fleet.Client.GetGuestAsync(Fleet.Guest, default);
+        Assert.Equal((Fleet.Alpha, "running", null), (guest.Host, guest.State, guest.Migration));
+        Assert.Equal(
+            [("gpu0", "Error"), ("net0", "Running"), ("net1", "Running"), ("serial0", "Running")],
+            guest.Devices.Select(device => (device.Name, device.State)).Order());
+        await Fleet.Files(Fleet.Alpha).GoesOnAsync();
+        Assert.Equal(0, (await Fleet.Client.CheckGuestAsync(Fleet.Guest, default)).Wrong);
+
+        // What is broken is not moved.
+        var again = await Fleet.UntilEndedAsync((await Fleet.MigrateAsync(Fleet.Beta)).Id);
+        Assert.Equal("Failed", again.Phase);
+        Assert.Contains(again.Reasons, reason => reason.Message.Contains("gpu0", StringComparison.Ordinal));
+    }
+}
