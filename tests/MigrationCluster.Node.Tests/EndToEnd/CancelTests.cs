@@ -21,4 +21,22 @@ public sealed class CancelTests : EndToEndTest
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
     }
+
+    [Fact]
+    public async Task A_guest_that_is_migrating_is_neither_migrated_nor_stopped_and_the_migration_named()
+    {
+        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        foreach (var asked in (Func<Task>[])
+            [() => Fleet.MigrateAsync(Fleet.Beta), () => Fleet.Client.StopGuestAsync(Fleet.Guest, default)])
+        {
+            var refused = await Assert.ThrowsAsync<ApiException>(asked);
+            Assert.Equal(ErrorCodes.GuestMigrating, refused.Error.Code);
+            Assert.Contains(held.Id, refused.Error.Message, StringComparison.Ordinal);
+        }
+
+        Signals.Thaw(Fleet.Files(Fleet.Beta).Server("gpu0"));
+        Assert.Equal("Completed", (await Fleet.UntilEndedAsync(held.Id)).Phase);
+        await Fleet.AssertRunsAsync(Fleet.Beta);
+    }
 }

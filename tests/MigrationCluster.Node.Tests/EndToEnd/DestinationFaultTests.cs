@@ -38,4 +38,20 @@ public sealed class DestinationFaultTests : EndToEndTest
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
     }
+
+    [Fact]
+    public async Task Another_migration_between_the_same_hosts_does_not_notice_a_device_that_dies()
+    {
+        const string other = "other";
+        await Fleet.StartGuestAsync(Fleet.Spec(other));
+        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy);
+        var undisturbed = await Fleet.MigrateAsync(Fleet.Beta, other);
+
+        Signals.KillNow(Fleet.Files(Fleet.Beta).Server("gpu0"));
+
+        await Fleet.AssertFailsAsync(held, "gpu0");
+        Assert.Equal("Completed", (await Fleet.UntilEndedAsync(undisturbed.Id)).Phase);
+        await Fleet.AssertRunsAsync(Fleet.Alpha);
+        await Fleet.AssertRunsAsync(Fleet.Beta, other);
+    }
 }

@@ -13,9 +13,6 @@ internal sealed class Fleet : IAsyncDisposable
     public const string Beta = "beta";
     public const string Guest = "g";
 
-    /// <summary>No guest's blackout is predicted that short: pre-copy goes on until it is given up.</summary>
-    public const int NeverSwitch = 1;
-
     private readonly Dictionary<string, NodeProcess> _nodes = [];
     private readonly string _folder = Create();
 

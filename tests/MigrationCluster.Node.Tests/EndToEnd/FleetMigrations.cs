@@ -82,19 +82,19 @@ internal static class FleetMigrations
     }
 
     /// <summary>The guest runs there, with every device, and has lost nothing.</summary>
-    public static async Task AssertRunsAsync(this Fleet fleet, string host)
+    public static async Task AssertRunsAsync(this Fleet fleet, string host, string guest = Fleet.Guest)
     {
-        var guest = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
-        Assert.Equal((host, "running", null), (guest.Host, guest.State, guest.Migration));
-        Assert.All(guest.Devices, device => Assert.Equal("Running", device.State));
-        await fleet.AssertCleanAsync();
-        await fleet.Files(host).GoesOnAsync();
+        var view = await fleet.Client.GetGuestAsync(guest, default);
+        Assert.Equal((host, "running", null), (view.Host, view.State, view.Migration));
+        Assert.All(view.Devices, device => Assert.Equal("Running", device.State));
+        await fleet.AssertCleanAsync(guest);
+        await fleet.Files(host, guest).GoesOnAsync();
     }
 
     /// <summary>The guest's own check of all of its RAM finds nothing wrong.</summary>
-    public static async Task<SelfCheckView> AssertCleanAsync(this Fleet fleet)
+    public static async Task<SelfCheckView> AssertCleanAsync(this Fleet fleet, string guest = Fleet.Guest)
     {
-        var check = await fleet.Client.CheckGuestAsync(Fleet.Guest, default);
+        var check = await fleet.Client.CheckGuestAsync(guest, default);
         Assert.True(check is { Pages: > 0, Wrong: 0, WorkErrors: 0, PageWrites: > 0, Interrupts: > 0 }, check.ToString());
         return check;
     }

@@ -23,6 +23,21 @@ public sealed class SourceFaultTests : EndToEndTest
     }
 
     [Fact]
+    public async Task A_guest_caught_paused_keeps_itself_with_no_daemon_at_all()
+    {
+        var held = await Fleet.HoldAsync(FleetMigrations.StopAndCopy);
+
+        await Fleet.Node(Fleet.Alpha).KillAsync();
+        await Fleet.Files(Fleet.Alpha).GoesOnAsync();
+
+        await Fleet.StartNodeAsync(Fleet.Alpha);
+        await Fleet.AssertFailsAsync(held);
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        await Fleet.AssertRunsAsync(Fleet.Alpha);
+        await Fleet.AssertMovesAsync(Fleet.Beta);
+    }
+
+    [Fact]
     public async Task A_guest_whose_process_dies_before_it_was_copied_is_lost_and_everything_of_it_released()
     {
         var held = await Fleet.HoldAsync(FleetMigrations.PreCopy);
