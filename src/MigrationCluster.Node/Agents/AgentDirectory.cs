@@ -1,11 +1,11 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Agents;
 

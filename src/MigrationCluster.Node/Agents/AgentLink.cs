@@ -1,6 +1,6 @@
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Engine;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Agents;
 

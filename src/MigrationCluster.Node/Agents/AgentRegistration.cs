@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Agents;
 

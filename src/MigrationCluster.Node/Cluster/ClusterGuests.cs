@@ -1,10 +1,10 @@
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Ownership;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Cluster;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
@@ -13,8 +14,6 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
-using Microsoft.Extensions.Hosting;
-
 using MigrationActor = MigrationCluster.Node.Actors.MachineActor<
     MigrationCluster.Protocol.Coordinator.CoordinatorState, MigrationCluster.Protocol.Coordinator.CoordinatorCommand,
     MigrationCluster.Protocol.Coordinator.CoordinatorEvent, MigrationCluster.Protocol.Coordinator.CoordinatorEffect>;

@@ -1,11 +1,11 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Guests;
 

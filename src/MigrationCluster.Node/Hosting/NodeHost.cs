@@ -1,9 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
-using MigrationCluster.Api;
-using MigrationCluster.Node.Http;
-using MigrationCluster.Node.Journal;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -14,6 +11,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Http;
+using MigrationCluster.Node.Journal;
 
 namespace MigrationCluster.Node.Hosting;
 

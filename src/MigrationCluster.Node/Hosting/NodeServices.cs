@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
@@ -8,7 +9,6 @@ using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Node.Transfers;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace MigrationCluster.Node.Hosting;
 

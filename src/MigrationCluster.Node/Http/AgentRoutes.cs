@@ -1,4 +1,8 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.Devices;
 using MigrationCluster.Node.Agents;
@@ -7,10 +11,6 @@ using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Hosting;
 
 namespace MigrationCluster.Node.Http;
 

@@ -1,7 +1,7 @@
-using MigrationCluster.Api;
-using MigrationCluster.Node.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Hosting;
 
 namespace MigrationCluster.Node.Http;
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
@@ -11,8 +12,6 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
-using Microsoft.Extensions.Hosting;
-
 using DestinationActor = MigrationCluster.Node.Actors.MachineActor<
     MigrationCluster.Protocol.Destination.DestinationState, MigrationCluster.Protocol.Destination.DestinationCommand,
     MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Destination.DestinationEffect>;

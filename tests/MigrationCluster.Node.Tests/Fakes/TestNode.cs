@@ -1,4 +1,8 @@
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
@@ -8,10 +12,6 @@ using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace MigrationCluster.Node.Tests.Fakes;
 
