@@ -22,7 +22,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
     private readonly Action<DroppedConnection>? _dropped;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<SessionToken, TransferReceiver> _sessions = [];
-    private readonly HashSet<Task> _opening = [];
+    private readonly Dictionary<Socket, Task> _opening = [];
     private readonly Task _accepting;
 
     private DataPlaneListener(Socket socket, TransferOptions options, Action<DroppedConnection>? dropped)
@@ -74,7 +74,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
         await _accepting;
         Task[] opening;
         TransferReceiver[] sessions;
-        lock (_lock) (opening, sessions) = ([.. _opening], [.. _sessions.Values]);
+        lock (_lock) (opening, sessions) = ([.. _opening.Values], [.. _sessions.Values]);
         await Task.WhenAll(opening);
         foreach (var session in sessions) await session.DisposeAsync();
         _stopping.Dispose();
@@ -118,62 +118,60 @@ public sealed class DataPlaneListener : IAsyncDisposable
         {
             if (_opening.Count < MaxOpening)
             {
-                // Yields first, so that it is in the set before it can take itself out.
-                var opening = OpenChannelAsync(socket);
-                if (opening.IsCompleted) return;
-                _opening.Add(opening);
-                _ = opening.ContinueWith(
-                    done => { lock (_lock) _opening.Remove(done); },
-                    CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                _opening.Add(socket, OpenAsync(socket)); // which yields first, so that it takes itself out afterwards
                 return;
             }
         }
-        Drop(socket, DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet");
+        Drop(socket, new Refusal(DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet"));
     }
 
     /// <summary>Never faults.</summary>
-    private async Task OpenChannelAsync(Socket socket)
+    private async Task OpenAsync(Socket socket)
     {
         await Task.Yield();
+        var refusal = await TryOpenChannelAsync(socket);
+        lock (_lock) _opening.Remove(socket);
+        if (refusal is not null) Drop(socket, refusal);
+    }
+
+    /// <returns>null when the connection became a channel.</returns>
+    private async Task<Refusal?> TryOpenChannelAsync(Socket socket)
+    {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         limit.CancelAfter(_options.HandshakeTimeout);
         try
         {
             SocketSetup.Apply(socket);
             var bytes = new byte[ChannelHello.SizeBytes];
-            if (await ReceiveHelloAsync(socket, bytes, limit.Token)) await AnswerAsync(socket, bytes, limit.Token);
+            return await ReceiveHelloAsync(socket, bytes, limit.Token) ?? await AnswerAsync(socket, bytes, limit.Token);
         }
         catch (OperationCanceledException)
         {
-            Drop(socket, DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
+            return new Refusal(DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
         }
         catch (Exception exception)
         {
-            Drop(socket, DropReason.Ended, exception.Message);
+            return new Refusal(DropReason.Ended, exception.Message);
         }
     }
 
     /// <summary>Garbage is dropped at its first byte, not when 64 have come.</summary>
-    private async Task<bool> ReceiveHelloAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    private static async Task<Refusal?> ReceiveHelloAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
     {
         for (int received = 0; received < bytes.Length;)
         {
             int count = await socket.ReceiveAsync(bytes.AsMemory(received), cancellationToken);
             received += count;
-            if (count == 0) return Drop(socket, DropReason.Ended, $"it ended after {received} bytes");
+            if (count == 0) return new Refusal(DropReason.Ended, $"it ended after {received} bytes");
             if (!ChannelHello.CouldBegin(bytes.AsSpan(0, received)))
-                return Drop(socket, DropReason.NotOurProtocol, "what arrived is no hello");
+                return new Refusal(DropReason.NotOurProtocol, "what arrived is no hello");
         }
-        return true;
+        return null;
     }
 
-    private async Task AnswerAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    private async Task<Refusal?> AnswerAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
     {
-        if (ChannelHello.Read(bytes, out var hello) is { } wrong)
-        {
-            Drop(socket, DropReason.NotOurProtocol, wrong);
-            return;
-        }
+        if (ChannelHello.Read(bytes, out var hello) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
         TransferReceiver? session;
         lock (_lock) _sessions.TryGetValue(hello.Token, out session);
         var status = hello.Version != DataPlaneWire.Version ? ChannelStatus.WrongVersion
@@ -189,12 +187,12 @@ public sealed class DataPlaneListener : IAsyncDisposable
             session!.Lose(hello.Channel, exception);
             throw;
         }
-        if (status == ChannelStatus.Accepted) session!.Start(hello.Channel, socket);
-        else DropRefused(socket, hello, status);
+        if (status != ChannelStatus.Accepted) return RefusalFor(hello, status);
+        session!.Start(hello.Channel, socket);
+        return null;
     }
 
-    private void DropRefused(Socket socket, in ChannelHello hello, ChannelStatus status) => Drop(
-        socket,
+    private static Refusal RefusalFor(in ChannelHello hello, ChannelStatus status) => new(
         status switch
         {
             ChannelStatus.WrongVersion => DropReason.WrongVersion,
@@ -204,7 +202,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
         },
         $"version {hello.Version}, channel {hello.Channel} of {hello.Channels}: {status}");
 
-    private bool Drop(Socket socket, DropReason reason, string message)
+    private void Drop(Socket socket, Refusal refusal)
     {
         EndPoint? remote = null;
         try
@@ -216,7 +214,8 @@ public sealed class DataPlaneListener : IAsyncDisposable
             // It has gone already.
         }
         socket.Dispose();
-        _dropped?.Invoke(new DroppedConnection(remote, reason, message));
-        return false;
+        _dropped?.Invoke(new DroppedConnection(remote, refusal.Reason, refusal.Message));
     }
+
+    private sealed record Refusal(DropReason Reason, string Message);
 }

@@ -96,8 +96,9 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
             pass.End();
             Volatile.Write(ref _pass, null);
         }
+        if (_funnel.Failure is not { Reason: not TransferFailureReason.Cancelled })
+            cancellationToken.ThrowIfCancellationRequested();
         _funnel.ThrowIfBroken();
-        cancellationToken.ThrowIfCancellationRequested();
     }
 
     /// <summary>Sends the next bytes of a device's stream; ends when they have left, and waits while 2 MiB of this device

@@ -120,7 +120,7 @@ public sealed class DataPlaneListenerTests
         var endpoint = (IPEndPoint)mute.LocalEndPoint!;
 
         var lost = await Assert.ThrowsAsync<TransferFailedException>(
-            () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, options, None));
+            () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, TransferOptions.Default, None));
         mute.Listen();
         var late = await Assert.ThrowsAsync<TransferFailedException>(
             () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, options, None));

@@ -102,6 +102,32 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task A_pass_that_is_stuck_in_the_middle_of_a_frame_can_be_cancelled_and_takes_the_session_with_it()
+    {
+        using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listening.ReceiveBufferSize = 4096; // so that a send is stuck long before the window is full
+        listening.Listen();
+        using var ram = new TestRam(16);
+        ram.FillRandom(1);
+        var connecting = TransferSender.ConnectAsync(
+            (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
+        using var control = await WelcomeAsync(listening);
+        using var channel = await WelcomeAsync(listening);
+        await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
+        var pages = new PageBitmap(ram.Layout.PageCount);
+        pages.SetAll();
+        using var cancel = new CancellationTokenSource();
+        var pass = sender.SendPagesAsync(pages, false, cancel.Token);
+        await RawPeer.ReceiveAsync(channel, new byte[FrameHeader.SizeBytes]); // it has begun
+
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pass.WaitAsync(LoopbackSession.Hang));
+        Assert.Equal(pages.PageCount, pages.Count());
+    }
+
+    [Fact]
     public async Task An_acknowledgement_of_what_was_never_sent_ends_the_session()
     {
         using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

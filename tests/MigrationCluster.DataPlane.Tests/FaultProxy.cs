@@ -63,17 +63,17 @@ internal sealed class FaultProxy : IAsyncDisposable
         {
             var back = PumpAsync(far, near, (_, bytes) => ValueTask.FromResult(bytes.Length));
             var there = PumpAsync(near, far, (position, bytes) => hook(number, position, bytes));
-            bool cut = await await Task.WhenAny(there, back);
-            if (cut)
+            // A cut ends both directions at once; a peer that closed may have said why, and that must still get through.
+            if (await there)
             {
                 near.Dispose();
                 far.Dispose();
             }
-            await Task.WhenAll(there, back);
+            await back;
         }
     }
 
-    /// <returns>true when the connection was cut, or broke.</returns>
+    /// <returns>true when the connection was cut.</returns>
     private async Task<bool> PumpAsync(Socket from, Socket to, Func<long, Memory<byte>, ValueTask<int>> hook)
     {
         var buffer = new byte[64 * 1024];
@@ -88,12 +88,23 @@ internal sealed class FaultProxy : IAsyncDisposable
                 if (pass < count) return true;
                 position += count;
             }
-            to.Shutdown(SocketShutdown.Send);
-            return false;
         }
-        catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
+        catch (OperationCanceledException)
         {
             return true;
         }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // One of the two has closed; the other learns it as an end of its input.
+        }
+        try
+        {
+            to.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // Gone as well.
+        }
+        return false;
     }
 }
