@@ -91,9 +91,12 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
             {
                 await Task.Delay(5);
             }
-            catch (DeviceLostException) when (process.HasExited)
+            catch (DeviceLostException e)
             {
-                throw new DeviceLostException($"the device server of {name} ended at once with status {process.ExitCode}");
+                throw new DeviceLostException(
+                    process.HasExited
+                        ? $"the device server of {name} ended at once with status {process.ExitCode}"
+                        : $"the device server of {name} does not listen after {StartLimit.TotalSeconds} s", e);
             }
         }
     }
