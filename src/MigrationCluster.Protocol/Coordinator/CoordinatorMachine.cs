@@ -195,15 +195,16 @@ public sealed class CoordinatorMachine
             Yielded = s.Yielded || e.DiedAsYielded,
             SourceDied = true,
             SourceDone = s.Decision != OwnershipDecision.Committed,
-            Reasons = s.Reasons.Add(new Refusal("source.guest-died", e.Reason, "none: the process is gone")),
+            Reasons = s.Reasons.Add(new Refusal(
+                "source.guest-died", $"{s.Plan!.Source}: {e.Reason}", "none: the process is gone")),
         },
         GuestKept => s with { SourceDone = true },
         GuestReleased => s with { SourceDone = true },
         IncomingDiscarded => s with { DestinationDone = true },
-        DestinationFailed e => s with { DestinationFailed = true, Reasons = Add(s, e.Code, e.Reason) },
-        SourceFailed e => s with { Reasons = Add(s, e.Code, e.Reason) },
+        DestinationFailed e => s with { DestinationFailed = true, Reasons = Add(s, s.Plan!.Destination, e.Code, e.Reason) },
+        SourceFailed e => s with { Reasons = Add(s, s.Plan!.Source, e.Code, e.Reason) },
         ProvenNeverRan => s with { DestinationDone = true },
-        MayHaveRun e => s with { Reasons = Add(s, "destination.may-have-run", e.Reason) },
+        MayHaveRun e => s with { Reasons = Add(s, s.Plan!.Destination, "destination.may-have-run", e.Reason) },
         _ => s,
     };
 
@@ -293,8 +294,9 @@ public sealed class CoordinatorMachine
             new CoordinatorEvent.AbortChosen([new Refusal(code, reason, remedy)], false, at),
             new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at));
 
-    private static ImmutableList<Refusal> Add(CoordinatorState s, string code, string reason) =>
-        s.Reasons.Add(new Refusal(code, reason, "see the host's log; migrate again when it is mended"));
+    /// <summary>What a host told of itself, under its name: operators know hosts, not sides.</summary>
+    private static ImmutableList<Refusal> Add(CoordinatorState s, HostName host, string code, string reason) =>
+        s.Reasons.Add(new Refusal(code, $"{host}: {reason}", "see the host's log; migrate again when it is mended"));
 
     private static CoordinatorEffect.Send Send(AgentCommand command) => new(command);
 

@@ -107,8 +107,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         {
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup
                 && read.Devices.FirstOrDefault(device => device.State == DeviceState.Error) is { } broken:
-                return Accept(new SourceFailed(s.Migration, read.At, "device.error",
-                    $"{broken.Name} of {s.Guest} is in Error; only a reset brings it back"));
+                return Accept(InError(s, broken.Name, read.At));
 
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup && Unquiet(read.Devices) is { } member:
                 return Accept(new SourceFailed(s.Migration, read.At, "group.not-quiet",
@@ -191,10 +190,16 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             SourcePhase.Quiescing => Quiet(after, [reached], arrived.At),
             SourcePhase.Stopping when after.Devices.Values.All(device => device.State == DeviceState.StopCopy) =>
                 Accept(reached, new DevicesStopped(s.Migration, arrived.At)),
+            // Found broken on the way back: nothing else has named it if it broke while everything stood still.
+            SourcePhase.Keeping when arrived.State == DeviceState.Error =>
+                Kept(after, [InError(s, arrived.Device, arrived.At), reached], arrived.At),
             SourcePhase.Keeping => Kept(after, [reached], arrived.At),
             _ => Accept(reached),
         };
     }
+
+    private static SourceFailed InError(SourceState s, DeviceName device, DateTimeOffset at) => new(
+        s.Migration, at, "device.error", $"{device} of {s.Guest} is in Error; only a reset brings it back");
 
     private static Accepted<AgentEvent> Quiet(SourceState after, List<AgentEvent> events, DateTimeOffset at)
     {

@@ -93,6 +93,20 @@ public sealed class SourceMachineTests
     }
 
     [Fact]
+    public void A_device_found_in_Error_on_the_way_back_is_named_and_holds_nobody_up()
+    {
+        ReachStopping();
+        Order(new KeepGuest(Id, Guest, Raised));
+        _source.Tell(new SourceCommand.VoteCast(Vote.Kept, default));
+        _source.Tell(new SourceCommand.DeviceArrived(new DeviceName("net0"), DeviceState.Error, default));
+        while (_source.Pending.Count > 0) _source.MoveAll();
+
+        Assert.Contains("net0", Assert.Single(_source.Events.OfType<SourceFailed>()).Reason);
+        Assert.IsType<GuestKept>(_source.Events[^1]);
+        Assert.Equal(DeviceState.Error, _source.State.Devices["net0"].State);
+    }
+
+    [Fact]
     public void A_yielded_guest_is_kept_only_under_a_raised_epoch()
     {
         ReachYielded();
