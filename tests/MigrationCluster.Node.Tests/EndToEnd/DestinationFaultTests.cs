@@ -18,7 +18,7 @@ public sealed class DestinationFaultTests : EndToEndTest
         Assert.NotEmpty(Fleet.Files(Fleet.Beta).Leftovers());
 
         await Fleet.StartNodeAsync(Fleet.Beta);
-        await Fleet.AssertFailsAsync(held);
+        await Fleet.AssertFailsAsync(held, Fleet.Beta);
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
@@ -33,7 +33,22 @@ public sealed class DestinationFaultTests : EndToEndTest
 
         Signals.KillNow(Fleet.Files(Fleet.Beta).Server(device));
 
-        await Fleet.AssertFailsAsync(held, device);
+        await Fleet.AssertFailsAsync(held, device, Fleet.Beta);
+        Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
+        await Fleet.AssertRunsAsync(Fleet.Alpha);
+        await Fleet.AssertMovesAsync(Fleet.Beta);
+    }
+
+    [Theory]
+    [InlineData(FleetMigrations.PreCopy)]
+    [InlineData(FleetMigrations.StopAndCopy)]
+    public async Task The_guest_stays_when_the_guest_process_of_the_destination_dies(string phase)
+    {
+        var held = await Fleet.HoldAsync(phase);
+
+        Signals.KillNow(Fleet.Files(Fleet.Beta).ProcessId);
+
+        await Fleet.AssertFailsAsync(held, Fleet.Beta);
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
@@ -49,7 +64,7 @@ public sealed class DestinationFaultTests : EndToEndTest
 
         Signals.KillNow(Fleet.Files(Fleet.Beta).Server("gpu0"));
 
-        await Fleet.AssertFailsAsync(held, "gpu0");
+        await Fleet.AssertFailsAsync(held, "gpu0", Fleet.Beta);
         Assert.Equal("Completed", (await Fleet.UntilEndedAsync(undisturbed.Id)).Phase);
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertRunsAsync(Fleet.Beta, other);

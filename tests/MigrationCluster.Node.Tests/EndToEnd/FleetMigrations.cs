@@ -48,6 +48,7 @@ internal static class FleetMigrations
         await fleet.UntilPhaseAsync(migration.Id, PreCopy);
         int gpu = destination.Server("gpu0");
         Signals.Freeze(gpu);
+        await fleet.UntilAsync(migration.Id, "has sent something", view => view.Progress.TransferredBytes > 0);
         if (phase == StopAndCopy)
         {
             Signals.Freeze(destination.Server("serial0"));
