@@ -39,6 +39,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     private ulong _accepted;
     private uint _acceptedCrc;
     private bool _loading;
+    private volatile bool _stopping;
     private long _peerWritesRefused;
 
     private DeviceRelay(
@@ -70,6 +71,9 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     /// <summary>The state last known here; Error once the device server is gone.</summary>
     public DeviceState KnownState => _device.Closed.IsCompleted ? DeviceState.Error : _state;
 
+    /// <summary>What accesses go by: a device counts as stopped from the moment it is asked to stop.</summary>
+    private DeviceState AccessState => _stopping ? DeviceState.Stop : KnownState;
+
     /// <summary>P2P writes that came while this device's state did not take them.</summary>
     public long PeerWritesRefused => Interlocked.Read(ref _peerWritesRefused);
 
@@ -95,13 +99,13 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     public void RestoreConfigLater(ReadOnlySpan<byte> config) => _configToRestore = config.ToArray();
 
     /// <summary>Whether the vCPUs may touch registers now. A device that stands still is left alone.</summary>
-    public bool TakesGuestAccess => GuestFence.IsRunning(KnownState);
+    public bool TakesGuestAccess => GuestFence.IsRunning(AccessState);
 
     /// <summary>A peer's DMA into this device's BAR.</summary>
     /// <exception cref="DeviceRefusedException">EBUSY: not in this state; counted.</exception>
     public async ValueTask WriteFromPeerAsync(ulong barOffset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
-        if (!AllowedActions.Allows(BackEnd.VfioUser, KnownState, DeviceAction.IncomingP2P))
+        if (!AllowedActions.Allows(BackEnd.VfioUser, AccessState, DeviceAction.IncomingP2P))
         {
             Interlocked.Increment(ref _peerWritesRefused);
             throw new DeviceRefusedException($"{Name} takes no P2P DMA in {KnownState}", Errno.EBUSY);
@@ -156,18 +160,23 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
             config.CopyTo(_config, 0);
             _configToRestore = null;
         }
-        // Known as stopped before it is, and as running after it is: no peer writes in between.
-        if (GuestFence.IsStopped(next)) _state = next;
+        // No peer writes from here on. But it is known as stopped only once it is: until then it may signal interrupts,
+        // which the machine's registers must hold.
+        _stopping = GuestFence.IsStopped(next);
         try
         {
             await _device.SetStateAsync(next, cancellationToken);
+            _state = next;
         }
         catch (DeviceRefusedException)
         {
             _state = await _device.GetStateAsync(cancellationToken);
             throw;
         }
-        _state = next;
+        finally
+        {
+            _stopping = false;
+        }
         if (DeviceArcs.IsSaving(next) && !DeviceArcs.IsSaving(from))
         {
             _retained.Restart();

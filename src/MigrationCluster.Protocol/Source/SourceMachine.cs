@@ -286,9 +286,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         SourcePhase.Pausing when state.Failure is null => [new SourceEffect.PauseMachine(state.PauseDeadline)],
         SourcePhase.Quiescing when state.Failure is null => Move(
             state.Members.Where(device => !IsQuiet(device)).Select(device => (device, QuietTarget(device)))),
-        SourcePhase.Stopping when state.Failure is null => Move(state.Devices.Values
-            .Where(device => device.State != DeviceState.StopCopy)
-            .Select(device => (device, DeviceState.StopCopy))),
+        SourcePhase.Stopping when state.Failure is null => StoppingEffects(state),
         SourcePhase.Copying when state.Failure is null => [new SourceEffect.SendFinal()],
         SourcePhase.Yielding => [new SourceEffect.CastVote(Vote.Yielded, state.Fence)],
         SourcePhase.KeepVoting => [new SourceEffect.CastVote(Vote.Kept, state.Fence)],
@@ -306,6 +304,15 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             .Where(device => device.State != DeviceState.PreCopy)
             .Select(device => (device, DeviceState.PreCopy)));
         return moves.Count > 0 ? moves : [new SourceEffect.RunIteration(state.Iteration + 1)];
+    }
+
+    /// <summary>The machine's registers last: until its device has stopped, an interrupt may still arrive for them.</summary>
+    private static IReadOnlyList<SourceEffect> StoppingEffects(SourceState state)
+    {
+        var moves = Move(state.Members
+            .Where(device => device.State != DeviceState.StopCopy)
+            .Select(device => (device, DeviceState.StopCopy)));
+        return moves.Count > 0 ? moves : Move([(state.Machine, DeviceState.StopCopy)]);
     }
 
     private static IReadOnlyList<SourceEffect> KeepingEffects(SourceState state)
