@@ -3,6 +3,7 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Guests;
+using MigrationCluster.Protocol.Migration;
 
 namespace MigrationCluster.Node.Cluster;
 
@@ -25,7 +26,7 @@ public static class GuestViews
         var row = record.Row;
         var spec = JsonSerializer.Deserialize<GuestSpec>(record.SpecJson, Json.Replies)!;
         var hosted = owner?.Guests.FirstOrDefault(guest => guest.Guest == row.Guest);
-        var groups = PeerGroups.Of(spec.Devices.Select(d => (d.Name, d.PeerToPeer ?? [])));
+        var groups = PeerToPeerGroups.Of(spec.Devices.Select(d => (d.Name, d.PeerToPeer ?? [])));
         return new GuestView(
             spec.Name, row.Owner.Value, State(record, owner, hosted, starting), row.Epoch.Value,
             row.Decision.ToString().ToLowerInvariant(), spec.MemoryMiB, spec, migration,

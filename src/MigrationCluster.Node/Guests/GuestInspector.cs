@@ -2,6 +2,7 @@ using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Node.Guests;
@@ -14,7 +15,7 @@ public static class GuestInspector
     /// <summary>Never throws for a guest that does not answer: it says so.</summary>
     public static async Task<HostedGuestState> LookAsync(HostedGuest guest, CancellationToken cancellationToken)
     {
-        var groups = PeerGroups.Of(guest.Spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
+        var groups = PeerToPeerGroups.Of(guest.Spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
         var devices = await Task.WhenAll(guest.Spec.Devices.Select(async device =>
         {
             var name = new DeviceName(device.Name);

@@ -68,8 +68,7 @@ public sealed class SourceSession(
     }
 
     internal static IReadOnlyDictionary<string, int> GroupsOf(LaunchSpec spec) => PeerToPeerGroups.Of(
-        [.. spec.Devices.Select(device => device.Name)],
-        spec.Devices.SelectMany(device => device.PeerToPeer.Select(peer => (device.Name, peer))));
+        spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
 
     private async Task<SourceCommand> ConnectAsync(SourceEffect.ConnectTransfer connect, CancellationToken cancel)
     {
