@@ -17,6 +17,9 @@ public static class Figures
 
     public static string Seconds(double ms) => $"{ms / 1000:F1} s";
 
+    /// <summary>A length of time that may be short or long.</summary>
+    public static string Time(double ms) => ms < 1000 ? Ms(ms) : Seconds(ms);
+
     public static string Count(long count) => count.ToString("#,0", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A bar of eighths: never empty for a share that is not.</summary>

@@ -67,7 +67,7 @@ public static class MigrationReport
         {
             double speed = pass.Ms > 0 ? pass.Bytes / (pass.Ms / 1000) : 0;
             Line(console, $"  {pass.Iteration,4}{Figures.Count(pass.Pages),12}{Figures.Bytes(pass.Bytes),12}" +
-                $"{Figures.Seconds(pass.Ms),10}{Figures.Rate(speed),12}{Figures.Rate(pass.DirtyBytesPerSecond),12}");
+                $"{Figures.Time(pass.Ms),10}{Figures.Rate(speed),12}{Figures.Rate(pass.DirtyBytesPerSecond),12}");
         }
     }
 
@@ -75,7 +75,7 @@ public static class MigrationReport
     {
         var bytes = report.Bytes;
         console.WriteLine();
-        console.MarkupLine($"[bold]Bytes[/]  at {Figures.Rate(report.ThroughputBytesPerSecond)}");
+        console.MarkupLine($"[bold]Bytes[/]  (throughput {Figures.Rate(report.ThroughputBytesPerSecond)})");
         Line(console, $"  {"pages",-14}{Figures.Bytes(bytes.Pages),12}");
         Line(console, $"  {"device state",-14}{Figures.Bytes(bytes.DeviceState),12}");
         Line(console, $"  {"protocol",-14}{Figures.Bytes(bytes.Protocol),12}");

@@ -34,7 +34,7 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
             _passes++;
             double rate = pass.Ms > 0 ? pass.Bytes / (pass.Ms / 1000) : 0;
             writer.WriteLine(
-                $"{"",10}    iteration {pass.Iteration}: {Figures.Bytes(pass.Bytes)} in {Figures.Seconds(pass.Ms)} at " +
+                $"{"",10}    iteration {pass.Iteration}: {Figures.Bytes(pass.Bytes)} in {Figures.Time(pass.Ms)} at " +
                 $"{Figures.Rate(rate)}; {Figures.Bytes(pass.RemainingBytes)} remaining, " +
                 $"dirtied at {Figures.Rate(pass.DirtyBytesPerSecond)}");
         }

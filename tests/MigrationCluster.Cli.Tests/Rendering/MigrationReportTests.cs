@@ -18,9 +18,9 @@ public sealed class MigrationReportTests
         Pre-copy in 2 iterations
           pass       pages        sent      time       speed  dirtied at
              1     262,144    1.00 GiB     3.1 s   330 MiB/s    98 MiB/s
-             2      70,000   273.0 MiB     0.7 s   390 MiB/s   101 MiB/s
+             2      70,000   273.0 MiB    700 ms   390 MiB/s   101 MiB/s
 
-        Bytes  at 380 MiB/s
+        Bytes  (throughput 380 MiB/s)
           pages             1.37 GiB
           device state     281.0 MiB
           protocol           1.0 MiB

@@ -31,7 +31,7 @@ public sealed class PlainProgressTests
             [  0.40 s]  Negotiating
             [  0.45 s]  PreCopy
                           iteration 1: 1.00 GiB in 3.1 s at 330 MiB/s; 273.0 MiB remaining, dirtied at 98 MiB/s
-                          iteration 2: 273.0 MiB in 0.7 s at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
+                          iteration 2: 273.0 MiB in 700 ms at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
             [  5.20 s]  Quiescing
             [  5.21 s]  StopAndCopy
             [  5.60 s]  Completed
@@ -51,7 +51,7 @@ public sealed class PlainProgressTests
             [  3.40 s]  Negotiating
             [  3.45 s]  PreCopy
                           iteration 1: 1.00 GiB in 3.1 s at 330 MiB/s; 273.0 MiB remaining, dirtied at 98 MiB/s
-                          iteration 2: 273.0 MiB in 0.7 s at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
+                          iteration 2: 273.0 MiB in 700 ms at 390 MiB/s; 20.0 MiB remaining, dirtied at 101 MiB/s
             [  8.20 s]  Quiescing
             [  8.21 s]  StopAndCopy
             [  8.60 s]  Completed
