@@ -113,10 +113,14 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         return SendInLaneAsync(FrameKind.DeviceChunk, device, offset, (ulong)data.Length, data, cancellationToken);
     }
 
-    /// <summary>Says that all of a device's initial bytes were sent; <see cref="AreInitialBytesLoaded"/> tells when the
-    /// destination's device has loaded them.</summary>
-    public ValueTask EndInitialBytesAsync(int device, CancellationToken cancellationToken) => SendInLaneAsync(
-        FrameKind.InitialBytesEnd, device, _devices.StreamOf(device).Bytes, 0, default, cancellationToken);
+    /// <summary>Says that all of a device's initial bytes were sent, and waits until the destination's device has loaded them.</summary>
+    /// <exception cref="TransferFailedException">the session ended.</exception>
+    public async Task EndInitialBytesAsync(int device, CancellationToken cancellationToken)
+    {
+        await SendInLaneAsync(
+            FrameKind.InitialBytesEnd, device, _devices.StreamOf(device).Bytes, 0, default, cancellationToken);
+        await _devices.InitialAcked(device).WaitAsync(cancellationToken);
+    }
 
     /// <summary>The switchover acknowledgement of one device.</summary>
     public bool AreInitialBytesLoaded(int device) => _devices.InitialLoaded(device);

@@ -104,10 +104,12 @@ public sealed class DeviceStreamTests
         var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var session = await LoopbackSession.StartAsync(1, devices: 2, sink: new MemorySink(_ => open.Task));
         await session.Sender.SendDeviceAsync(1, 0, new byte[1000], None);
-        await session.Sender.EndInitialBytesAsync(1, None);
+        var loaded = session.Sender.EndInitialBytesAsync(1, None);
+        Assert.False(loaded.IsCompleted);
         Assert.False(session.Sender.AreInitialBytesLoaded(1));
 
         open.SetResult();
+        await loaded.WaitAsync(LoopbackSession.Hang);
         await session.Sender.EndDeviceAsync(1, 1000, Crc32C.Compute(new byte[1000]), None).WaitAsync(LoopbackSession.Hang);
 
         Assert.True(session.Sender.AreInitialBytesLoaded(1));

@@ -35,6 +35,9 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
 
     internal bool InitialLoaded { get; set; }
 
+    /// <summary>Ends when the destination's device has loaded its initial bytes, or the session has ended.</summary>
+    internal TaskCompletionSource InitialAcked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Ends when the destination's device has accepted the whole stream, or the session has ended.</summary>
     internal TaskCompletionSource EndAcked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -47,6 +47,9 @@ internal sealed class DeviceWriter
         lock (_lock) return _lanes[device].Stream;
     }
 
+    /// <summary>See <see cref="DeviceLane.InitialAcked"/>.</summary>
+    internal Task InitialAcked(int device) => _lanes[device].InitialAcked.Task;
+
     /// <summary>See <see cref="DeviceLane.EndAcked"/>.</summary>
     internal Task EndAcked(int device) => _lanes[device].EndAcked.Task;
 
@@ -82,7 +85,11 @@ internal sealed class DeviceWriter
             var lane = _lanes[frame.Kind == FrameKind.Manifest ? _lanes.Length - 1 : frame.Device];
             lane.InFlight--;
             if (frame.Kind == FrameKind.DeviceChunk) lane.Acked = frame.First + frame.Count;
-            else if (frame.Kind == FrameKind.InitialBytesEnd) lane.InitialLoaded = true;
+            else if (frame.Kind == FrameKind.InitialBytesEnd)
+            {
+                lane.InitialLoaded = true;
+                lane.InitialAcked.TrySetResult();
+            }
             else if (frame.Kind == FrameKind.DeviceEnd) lane.EndAcked.TrySetResult();
             if (lane.Request != LaneRequest.WaitsForCredit) return;
             lane.Request = LaneRequest.Ready;
@@ -168,8 +175,11 @@ internal sealed class DeviceWriter
             foreach (var lane in _lanes)
             {
                 if (lane.Request != LaneRequest.None) lane.Finish(Again(failure));
-                lane.EndAcked.TrySetException(Again(failure));
-                _ = lane.EndAcked.Task.Exception; // nobody may be waiting
+                foreach (var acked in new[] { lane.InitialAcked, lane.EndAcked })
+                {
+                    acked.TrySetException(Again(failure));
+                    _ = acked.Task.Exception; // nobody may be waiting
+                }
             }
         }
     }
