@@ -84,6 +84,13 @@ public partial class VfioUserClient : IMigratableDevice
             : throw new DeviceRefusedException($"{SocketPath}: region {region} is only mappable in parts", Errno.EINVAL);
     }
 
+    /// <summary>Breaks the connection at once: commands on their way end as lost, and none is waited for. To be disposed as ever.</summary>
+    public void Break()
+    {
+        _main?.Break("closed on this side");
+        _twin?.Break("closed on this side");
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_main is not null) await _main.DisposeAsync();

@@ -26,6 +26,7 @@ public sealed class DeviceActor(
     private const ulong ReleaseEveryBytes = 4 << 20;
 
     private EndpointClient? _client;
+    private CancellationTokenRegistration _breaking;
     private byte[]? _current;
     private byte[]? _next;
     private MigrationCapabilities _capabilities;
@@ -57,10 +58,9 @@ public sealed class DeviceActor(
         try
         {
             linked.Token.ThrowIfCancellationRequested();
-            _client ??= await address.OpenAsync(device, linked.Token);
-            await ActAsync(_client, message, linked.Token);
+            await ActAsync(_client ?? await ConnectAsync(linked.Token), message, linked.Token);
         }
-        catch (OperationCanceledException error)
+        catch (Exception error) when (error is OperationCanceledException || cancellationToken.IsCancellationRequested)
         {
             message.Fail(error);
         }
@@ -189,10 +189,19 @@ public sealed class DeviceActor(
         return $"{stream.Bytes}-{stream.Crc32C:x8}";
     }
 
+    /// <summary>A device that hangs is waited for while its answer matters, and not by an actor that stops.</summary>
+    private async ValueTask<EndpointClient> ConnectAsync(CancellationToken cancel)
+    {
+        var client = _client = await address.OpenAsync(device, cancel);
+        _breaking = Stopping.UnsafeRegister(static client => ((EndpointClient)client!).Break(), client);
+        return client;
+    }
+
     private async ValueTask DisconnectAsync()
     {
         if (_client is not { } client) return;
         _client = null;
+        await _breaking.DisposeAsync();
         await client.DisposeAsync();
     }
 }
