@@ -18,7 +18,7 @@ public sealed class DestinationFaultTests : EndToEndTest
         Assert.NotEmpty(Fleet.Files(Fleet.Beta).Leftovers());
 
         await Fleet.StartNodeAsync(Fleet.Beta);
-        await Fleet.AssertFailsAsync(held, Fleet.Beta);
+        await Fleet.AssertFailsAsync(held, Fleet.Beta, "daemon was restarted");
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
@@ -33,7 +33,7 @@ public sealed class DestinationFaultTests : EndToEndTest
 
         Signals.KillNow(Fleet.Files(Fleet.Beta).Server(device));
 
-        await Fleet.AssertFailsAsync(held, device, Fleet.Beta);
+        await Fleet.AssertFailsAsync(held, Fleet.Beta, device);
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
@@ -48,7 +48,7 @@ public sealed class DestinationFaultTests : EndToEndTest
 
         Signals.KillNow(Fleet.Files(Fleet.Beta).ProcessId);
 
-        await Fleet.AssertFailsAsync(held, Fleet.Beta);
+        await Fleet.AssertFailsAsync(held, Fleet.Beta, "guest");
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertMovesAsync(Fleet.Beta);
@@ -64,7 +64,7 @@ public sealed class DestinationFaultTests : EndToEndTest
 
         Signals.KillNow(Fleet.Files(Fleet.Beta).Server("gpu0"));
 
-        await Fleet.AssertFailsAsync(held, "gpu0", Fleet.Beta);
+        await Fleet.AssertFailsAsync(held, Fleet.Beta, "gpu0");
         Assert.Equal("Completed", (await Fleet.UntilEndedAsync(undisturbed.Id)).Phase);
         await Fleet.AssertRunsAsync(Fleet.Alpha);
         await Fleet.AssertRunsAsync(Fleet.Beta, other);

@@ -62,17 +62,19 @@ internal static class FleetMigrations
     }
 
     /// <summary>Follows a migration to its failure and holds it against what a failure owes: it ended from the phase it was
-    /// held in, and says why, naming <paramref name="why"/>.</summary>
-    public static async Task<MigrationView> AssertFailsAsync(this Fleet fleet, MigrationView held, params string[] why)
+    /// held in, and one of its reasons is <paramref name="host"/>'s and tells of <paramref name="what"/>.</summary>
+    public static async Task AssertFailsAsync(this Fleet fleet, MigrationView held, string host, string what)
     {
         var ended = await fleet.UntilEndedAsync(held.Id);
         Assert.True((ended.Phase, ended.Outcome) == ("Failed", Outcomes.Failed), Describe(ended));
         AssertLeft(ended, held.Phase);
-        foreach (string word in why)
-            Assert.True(ended.Reasons.Any(reason => reason.Message.Contains(word, StringComparison.Ordinal)),
-                $"no reason names '{word}': {Describe(ended)}");
-        return ended;
+        AssertNames(ended, host, what);
     }
+
+    public static void AssertNames(MigrationView ended, string host, string what) => Assert.True(
+        ended.Reasons.Any(reason => reason.Message.StartsWith($"{host}: ", StringComparison.Ordinal)
+            && reason.Message.Contains(what, StringComparison.Ordinal)),
+        $"no reason of {host} tells of {what}: {Describe(ended)}");
 
     /// <summary>The phase a migration was in before it rolled back.</summary>
     public static void AssertLeft(MigrationView ended, string phase)
