@@ -5,7 +5,8 @@ namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>
 /// Two real nodes, alpha (the coordinator) and beta, in a folder with a short name, and the guests a test starts there. At its end
-/// the guests are stopped and the nodes asked to end, and nothing may be left: no process that names the folder.
+/// the guests are stopped and the nodes asked to end, and nothing may be left: no file of a guest's process, and no process that
+/// names the folder.
 /// </summary>
 internal sealed class Fleet : IAsyncDisposable
 {
@@ -80,7 +81,7 @@ internal sealed class Fleet : IAsyncDisposable
         try
         {
             foreach (var guest in await Client.ListGuestsAsync(default)) await Client.StopGuestAsync(guest.Name, default);
-            trouble.AddRange(Alive("mc-guest").Select(left => $"a guest's process is left: {left.CommandLine}"));
+            trouble.AddRange(Guests().SelectMany(guest => guest.Leftovers()).Select(left => $"left of a stopped guest: {left}"));
             foreach (string host in (string[])[Beta, Alpha])
                 if (await _nodes[host].EndAsync() is not 0 and var status)
                     trouble.Add($"{host} ended with {status}: {_nodes[host].Log}");
@@ -97,8 +98,9 @@ internal sealed class Fleet : IAsyncDisposable
         Assert.True(trouble.Count == 0, string.Join("\n", trouble));
     }
 
-    private IEnumerable<(int Id, string CommandLine)> Alive(string executable) =>
-        ProcessFiles.Naming(_folder + "/").Where(process => process.CommandLine.Contains(executable, StringComparison.Ordinal));
+    private IEnumerable<GuestOnHost> Guests() => _nodes.Keys
+        .SelectMany(host => Directory.EnumerateDirectories(PathOf(Path.Combine(host, "guests"))))
+        .Select(directory => new GuestOnHost(directory));
 
     /// <summary>Whatever is still there goes now, and is told of.</summary>
     private async Task SweepAsync(List<string> trouble)
