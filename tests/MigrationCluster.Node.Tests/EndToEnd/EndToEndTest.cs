@@ -8,11 +8,7 @@ public abstract class EndToEndTest : IAsyncLifetime
 
     internal Fleet Fleet { get; private set; } = null!;
 
-    public virtual async Task InitializeAsync()
-    {
-        Fleet = await Fleet.StartAsync();
-        await Fleet.StartGuestAsync();
-    }
+    public async Task InitializeAsync() => Fleet = await Fleet.StartAsync(guest: Fleet.Spec());
 
     public async Task DisposeAsync() => await Fleet.DisposeAsync();
 }

@@ -19,14 +19,25 @@ internal sealed class Fleet : IAsyncDisposable
 
     public ClusterClient Client { get; private set; } = null!;
 
-    public static async Task<Fleet> StartAsync(int memoryMiB = 256, string? betaConfiguration = null)
+    /// <param name="betaConfiguration">beta's, where it is not to be as alpha's.</param>
+    /// <param name="guest">running on alpha from the start; null: none.</param>
+    public static async Task<Fleet> StartAsync(int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null)
     {
         var fleet = new Fleet();
-        await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), Configuration(memoryMiB));
-        await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
-        await fleet.StartNodeAsync(Alpha);
-        await fleet.StartNodeAsync(Beta);
-        return fleet;
+        try
+        {
+            await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), Configuration(memoryMiB));
+            await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
+            await fleet.StartNodeAsync(Alpha);
+            await fleet.StartNodeAsync(Beta);
+            if (guest is not null) await fleet.StartGuestAsync(guest);
+            return fleet;
+        }
+        catch
+        {
+            await fleet.RemoveAsync([]);
+            throw;
+        }
     }
 
     public static string Configuration(int memoryMiB) => $$"""
@@ -86,15 +97,12 @@ internal sealed class Fleet : IAsyncDisposable
                 if (await _nodes[host].EndAsync() is not 0 and var status)
                     trouble.Add($"{host} ended with {status}: {_nodes[host].Log}");
         }
-        catch (Exception error) when (error is ApiException or KeyNotFoundException or NullReferenceException)
+        catch (Exception error) when (error is ApiException or TimeoutException)
         {
             trouble.Add($"the fleet could not be asked to end: {error.Message}");
         }
 
-        foreach (var node in _nodes.Values) node.Dispose();
-        await SweepAsync(trouble);
-        Client?.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        await RemoveAsync(trouble);
         Assert.True(trouble.Count == 0, string.Join("\n", trouble));
     }
 
@@ -103,17 +111,18 @@ internal sealed class Fleet : IAsyncDisposable
         .Select(directory => new GuestOnHost(directory));
 
     /// <summary>Whatever is still there goes now, and is told of.</summary>
-    private async Task SweepAsync(List<string> trouble)
+    private async Task RemoveAsync(List<string> trouble)
     {
         for (var left = ProcessFiles.Naming(_folder + "/"); left.Count > 0; left = ProcessFiles.Naming(_folder + "/"))
         {
-            foreach (var (id, commandLine) in left)
-            {
-                trouble.Add($"left: {id} {commandLine}");
-                Signals.KillIfThere(id);
-            }
+            trouble.AddRange(left.Select(process => $"left: {process.Id} {process.CommandLine}"));
+            foreach (var (id, _) in left) Signals.KillIfThere(id);
             await Task.Delay(20);
         }
+
+        foreach (var node in _nodes.Values) node.Dispose();
+        Client?.Dispose();
+        Directory.Delete(_folder, recursive: true);
     }
 
     /// <summary>Directly under /tmp: socket paths end at 107 bytes.</summary>

@@ -8,8 +8,7 @@ public sealed class MemoryTests
     [Fact]
     public async Task A_daemon_stays_small_whatever_the_size_of_the_guest_it_moves()
     {
-        await using var fleet = await Fleet.StartAsync(memoryMiB: 1024);
-        await fleet.StartGuestAsync(Fleet.Spec(memoryMiB: 512));
+        await using var fleet = await Fleet.StartAsync(memoryMiB: 1024, guest: Fleet.Spec(memoryMiB: 512));
         long most = 0;
         void Look()
         {

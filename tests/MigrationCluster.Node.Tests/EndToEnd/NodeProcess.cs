@@ -40,7 +40,7 @@ internal sealed class NodeProcess : IDisposable
     public static async Task<(int Status, string Output)> RunToEndAsync(string log, params string[] arguments)
     {
         using var node = Run(log, arguments);
-        await node._process.WaitForExitAsync();
+        await node._process.WaitForExitAsync().WaitAsync(Eventually.Limit);
         return (node._process.ExitCode, node.Log);
     }
 
@@ -54,7 +54,7 @@ internal sealed class NodeProcess : IDisposable
     public async Task<int> EndAsync()
     {
         if (!_process.HasExited) Signals.AskToEnd(Id);
-        await _process.WaitForExitAsync();
+        await _process.WaitForExitAsync().WaitAsync(Eventually.Limit);
         return _process.ExitCode;
     }
 

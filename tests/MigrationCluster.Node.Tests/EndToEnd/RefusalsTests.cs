@@ -100,13 +100,11 @@ public sealed class RefusalsTests(RefusalsTests.Scanty scanty) : IClassFixture<R
     {
         internal Fleet Fleet { get; private set; } = null!;
 
-        public async Task InitializeAsync()
-        {
-            Fleet = await Fleet.StartAsync(betaConfiguration: """
+        public async Task InitializeAsync() => Fleet = await Fleet.StartAsync(
+            betaConfiguration: """
                 { "memoryMiB": 32, "templates": { "net": { "model": "net" }, "serial": { "model": "serial" } } }
-                """);
-            await Fleet.StartGuestAsync();
-        }
+                """,
+            guest: Fleet.Spec());
 
         public async Task DisposeAsync() => await Fleet.DisposeAsync();
     }
