@@ -24,8 +24,8 @@ public sealed record GiveUp(string Reason) : SwitchoverVerdict;
 /// When to stop iterating. The machine pauses only if every PRE_COPY device's initial bytes are loaded at the
 /// destination and the predicted downtime fits the limit:
 /// <code>downtime = fixed + remaining / bandwidth</code>
-/// where <c>fixed</c> covers barriers, votes, decision and device loading. A pass that would fit but still shrinks by
-/// half is followed by one more: the limit is a bound, not a budget to fill.
+/// where <c>fixed</c> covers barriers, votes, decision and device loading. A pass that would fit but
+/// leaves more than 16 MiB and shrinks by half, or is the first, is followed by one more: the limit is a bound, not a budget.
 /// </summary>
 public static class SwitchoverRule
 {

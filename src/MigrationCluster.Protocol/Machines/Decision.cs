@@ -13,10 +13,3 @@ public sealed record Accepted<TEvent>(IReadOnlyList<TEvent> Events) : Decision<T
 
 /// <param name="Code">stable.</param>
 public sealed record Refused<TEvent>(string Code, string Reason) : Decision<TEvent>;
-
-public static class Decision
-{
-    public static Decision<TEvent> Accept<TEvent>(params TEvent[] events) => new Accepted<TEvent>(events);
-
-    public static Decision<TEvent> Refuse<TEvent>(string code, string reason) => new Refused<TEvent>(code, reason);
-}

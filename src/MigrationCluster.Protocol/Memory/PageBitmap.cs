@@ -65,14 +65,6 @@ public sealed class PageBitmap
         for (int i = 0; i < _words.Length; i++) _words[i] |= other._words[i];
     }
 
-    /// <summary>Removes every page of <paramref name="other"/>, which must be of the same size.</summary>
-    public void AndNot(PageBitmap other)
-    {
-        if (other.PageCount != PageCount)
-            throw new ArgumentException($"bitmaps of {PageCount} and {other.PageCount} pages do not match");
-        for (int i = 0; i < _words.Length; i++) _words[i] &= ~other._words[i];
-    }
-
     /// <summary>The next run of set pages at or after <paramref name="from"/>, no longer than <paramref name="maxCount"/>.</summary>
     public bool TryNextRun(long from, long maxCount, out long first, out long count)
     {

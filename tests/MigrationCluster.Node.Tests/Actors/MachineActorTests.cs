@@ -232,13 +232,13 @@ public sealed class MachineActorTests : IAsyncDisposable
     {
         public Decision<Happened> Decide(Jobs state, Do command) => command switch
         {
-            Do.Want want when state.Open.Contains(want.Name) => Decision.Accept<Happened>(),
-            Do.Want want => Decision.Accept<Happened>(new Happened.Wanted(want.Name)),
-            Do.Drop drop => Decision.Accept<Happened>(new Happened.Finished(drop.Name)),
+            Do.Want want when state.Open.Contains(want.Name) => new Accepted<Happened>([]),
+            Do.Want want => new Accepted<Happened>([new Happened.Wanted(want.Name)]),
+            Do.Drop drop => new Accepted<Happened>([new Happened.Finished(drop.Name)]),
             Do.Finish finish when state.Open.Contains(finish.Name) =>
-                Decision.Accept<Happened>(new Happened.Finished(finish.Name)),
-            Do.Finish => Decision.Refuse<Happened>("job.unknown", "never wanted"),
-            Do.Fail fail => Decision.Accept<Happened>(new Happened.Broke(fail.Name, fail.Reason)),
+                new Accepted<Happened>([new Happened.Finished(finish.Name)]),
+            Do.Finish => new Refused<Happened>("job.unknown", "never wanted"),
+            Do.Fail fail => new Accepted<Happened>([new Happened.Broke(fail.Name, fail.Reason)]),
             _ => throw new InvalidOperationException("a bug in a machine"),
         };
 
