@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -23,8 +24,8 @@ public interface IMigrationEndpoint : IMigratableDevice
     /// <summary>The setup record of save_setup, UTF-8 JSON (<see cref="SetupRecord"/>).</summary>
     ValueTask<SetupRecord> GetSetupRecordAsync(CancellationToken cancellationToken);
 
-    /// <summary>Puts a source device's setup record to this (destination) device. Empty: accepted.</summary>
-    ValueTask<IReadOnlyList<SetupMismatch>> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken);
+    /// <summary>Puts a source device's setup record to this (destination) device.</summary>
+    ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken);
 
     /// <summary>Moves what was logged into the unacknowledged set and reads that whole set. Without an acknowledgement the
     /// same pages come again, with whatever was dirtied since.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -31,11 +32,10 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
         return Parse(() => SetupJson.ReadRecord(json));
     }
 
-    public async ValueTask<IReadOnlyList<SetupMismatch>> CheckSetupAsync(
-        SetupRecord source, CancellationToken cancellationToken)
+    public async ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken)
     {
         byte[] json = await FetchAsync(ExtensionCommand.CheckSetup, SetupJson.Write(source), cancellationToken);
-        return Parse(() => SetupJson.ReadMismatches(json));
+        return Parse(() => SetupJson.ReadVerdict(json));
     }
 
     public async ValueTask<ulong> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using MigrationCluster.Devices;
 using MigrationCluster.Guest.Relay;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Integrity;
@@ -24,8 +25,8 @@ internal sealed partial class MachineEndpoint
 
     public ValueTask<SetupRecord> GetSetupRecordAsync(CancellationToken cancellationToken) => new(_setup);
 
-    public ValueTask<IReadOnlyList<SetupMismatch>> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
-        new(DeviceSetup.Compare(source, _setup));
+    public ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
+        new(SetupCheck.Judge(source, _setup, VersionAnswer.NotAsked, HandlerChain.Default));
 
     public async ValueTask<ulong> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)
     {

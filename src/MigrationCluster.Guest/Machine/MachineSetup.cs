@@ -1,6 +1,7 @@
 using System.Globalization;
 using MigrationCluster.Devices;
 using MigrationCluster.Guest.Relay;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Vfio;
@@ -10,6 +11,9 @@ namespace MigrationCluster.Guest.Machine;
 /// <summary>The machine's setup record: what of a guest spec its state depends on.</summary>
 internal static class MachineSetup
 {
+    /// <summary>The machine is in no slot: it is what the slots belong to.</summary>
+    private const int MachineSlot = -1;
+
     public static SetupRecord Describe(LaunchSpec launch, DeviceShape shape)
     {
         var parameters = new Dictionary<string, string>
@@ -21,8 +25,14 @@ internal static class MachineSetup
             ["peer-to-peer"] = string.Join(' ', launch.Devices.SelectMany(
                 device => device.PeerToPeer.Select(peer => $"{device.Name}>{peer}"))),
         };
-        return new SetupRecord(
-            DeviceName.Machine.Value, MachineState.Model, DeviceSetup.ShapeOf(shape), (ulong)MigrationCapabilities.StopCopy,
-            parameters, VersionString: null, [MachineState.StreamFormat], [MachineState.StreamFormat]);
+        return new SetupRecord(DeviceName.Machine.Value, MachineSlot, DeviceSetup.DescriptorOf(shape) with
+        {
+            Model = MachineState.Model,
+            Parameters = [.. parameters.Select(p => new ParameterDescriptor(
+                p.Key, ParameterType.Text, ParameterComparator.Equal, p.Value, Off: ""))],
+            StreamFormatsWritten = [MachineState.StreamFormat],
+            StreamFormatsRead = [MachineState.StreamFormat],
+            Capabilities = MigrationCapabilities.StopCopy,
+        });
     }
 }

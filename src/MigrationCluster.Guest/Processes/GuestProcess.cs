@@ -85,9 +85,9 @@ internal sealed class GuestProcess : IAsyncDisposable
 
         var servers = await StartServersAsync();
         var relays = new List<DeviceRelay>();
-        foreach (var device in _launch.Devices)
+        foreach (var (slot, device) in _launch.Devices.Index())
         {
-            var relay = await DeviceRelay.OpenAsync(servers[device.Name].Client, device, fence, ram, CancellationToken.None);
+            var relay = await DeviceRelay.OpenAsync(servers[device.Name].Client, device, slot, fence, ram, CancellationToken.None);
             _owned.Add(relay);
             relays.Add(relay);
             _ = ReportLossAsync(relay);

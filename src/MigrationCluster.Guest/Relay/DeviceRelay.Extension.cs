@@ -1,5 +1,6 @@
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Integrity;
@@ -21,8 +22,8 @@ internal sealed partial class DeviceRelay
 
     public ValueTask<SetupRecord> GetSetupRecordAsync(CancellationToken cancellationToken) => new(_setup);
 
-    public ValueTask<IReadOnlyList<SetupMismatch>> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
-        new(DeviceSetup.Compare(source, _setup));
+    public ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
+        new(SetupCheck.Judge(source, _setup, VersionAnswer.NotAsked, HandlerChain.Default));
 
     public async ValueTask<ulong> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)
     {

@@ -51,7 +51,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         _ram = ram;
         _setup = setup;
         _state = state;
-        Capabilities = (MigrationCapabilities)setup.Capabilities;
+        Capabilities = setup.Descriptor.Capabilities ?? MigrationCapabilities.None;
         _pending = new PendingDirty(ram.Layout.PageCount);
         long pages = ram.Layout.Windows.Max(window => (long)(window.SizeBytes / GuestMemoryLayout.PageSizeBytes));
         _windowBitmap = new byte[(pages + 63) / 64 * 8];
@@ -79,13 +79,14 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
 
     /// <summary>Probes a connected device and reads its config space.</summary>
     public static async Task<DeviceRelay> OpenAsync(
-        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, CancellationToken cancellationToken)
+        VfioUserClient device, LaunchDevice launch, int slot, GuestFence fence, GuestRam ram, CancellationToken cancellationToken)
     {
         var capabilities = await device.ProbeMigrationAsync(cancellationToken);
         var state = capabilities == MigrationCapabilities.None
             ? DeviceState.Running
             : await device.GetStateAsync(cancellationToken);
-        var relay = new DeviceRelay(device, launch, fence, ram, DeviceSetup.Describe(launch, device.Shape, capabilities), state);
+        var setup = DeviceSetup.Describe(launch, slot, device.Shape, capabilities);
+        var relay = new DeviceRelay(device, launch, fence, ram, setup, state);
         await device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, relay._config, cancellationToken);
         return relay;
     }

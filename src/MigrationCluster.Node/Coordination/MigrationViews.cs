@@ -101,7 +101,7 @@ public static class MigrationViews
             string source = released?.ContentDigests.GetValueOrDefault(record.Device) ?? "";
             string destination = state.Verified!.ContentDigests.GetValueOrDefault(record.Device) ?? "";
             yield return new DeviceReportView(
-                record.Device, record.Model, state.Sent!.Totals.DeviceBytes.GetValueOrDefault(record.Device),
+                record.Device, record.Descriptor.Model ?? "unknown", state.Sent!.Totals.DeviceBytes.GetValueOrDefault(record.Device),
                 source, destination, source.Length > 0 && source == destination);
         }
     }

@@ -4,9 +4,9 @@ using MigrationCluster.Devices;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Destination;
-using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
@@ -80,18 +80,27 @@ public sealed class DestinationSession(
         var records = State().Records;
         var refusals = new List<Refusal>();
         foreach (var record in records.Where(record => !names.Contains(record.Device)))
-            refusals.Add(new Refusal("device.missing", $"the destination has no device {record.Device} ({record.Model})",
+            refusals.Add(new Refusal("device.missing", $"the destination has no device {record.Device} ({record.Descriptor.Model})",
                 "allow a template for it on the destination"));
         foreach (string extra in names.Except(records.Select(record => record.Device)))
             refusals.Add(new Refusal("device.extra", $"the destination has a device {extra} that the source lacks",
                 "use the same guest spec on both hosts"));
         var answers = await Task.WhenAll(records.Where(record => names.Contains(record.Device)).Select(async record =>
-            (record.Device, Mismatches: await devices[new DeviceName(record.Device)].AskAsync<IReadOnlyList<SetupMismatch>>(
+            (record.Device, Verdict: await devices[new DeviceName(record.Device)].AskAsync<Verdict>(
                 (reply, token) => new DeviceMessage.CheckSetup(record, reply, token), cancel))));
-        foreach (var (device, mismatches) in answers)
-            refusals.AddRange(mismatches.Select(mismatch => new Refusal(
-                mismatch.Code, $"{device}: the source has {mismatch.Expected}, the destination {mismatch.Actual}",
-                mismatch.Remedy)));
+        foreach (var (device, verdict) in answers)
+        {
+            IReadOnlyList<CompatibilityReason> reasons = verdict switch
+            {
+                Incompatible incompatible => incompatible.Reasons,
+                Unknown unknown => unknown.Why,
+                _ => [],
+            };
+            refusals.AddRange(reasons.Select(reason => new Refusal(
+                reason.Code, $"{device}: the source has {reason.Expected}, the destination {reason.Actual}", reason.Remedy,
+                device, reason.Expected, reason.Actual, reason.Side)));
+        }
+
         return new DestinationCommand.SetupAnswered(refusals, time.GetUtcNow());
     }
 

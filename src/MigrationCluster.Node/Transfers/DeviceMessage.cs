@@ -1,5 +1,6 @@
 using MigrationCluster.DataPlane;
 using MigrationCluster.Devices;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Migration;
@@ -40,7 +41,7 @@ public abstract record DeviceMessage(CancellationToken Cancel)
     }
 
     public sealed record CheckSetup(
-        SetupRecord Record, TaskCompletionSource<IReadOnlyList<SetupMismatch>> Reply, CancellationToken Cancel)
+        SetupRecord Record, TaskCompletionSource<Verdict> Reply, CancellationToken Cancel)
         : DeviceMessage(Cancel)
     {
         public override void Fail(Exception error) => Reply.TrySetException(error);

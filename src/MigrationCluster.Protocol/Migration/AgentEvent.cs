@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Vfio;
@@ -173,7 +174,12 @@ public sealed record SetupRefused(MigrationId Migration, DateTimeOffset At, IRea
     : AgentEvent(Migration, At);
 
 /// <param name="Code">stable, e.g. device.parameter-mismatch.</param>
-public sealed record Refusal(string Code, string Message, string Remedy);
+/// <param name="Device">the device it is about; null: the guest or a host.</param>
+/// <param name="Expected">what the source has; null where there is nothing to compare.</param>
+/// <param name="Side">where the remedy has to be applied; null: either.</param>
+public sealed record Refusal(
+    string Code, string Message, string Remedy,
+    string? Device = null, string? Expected = null, string? Actual = null, CompatibilitySide? Side = null);
 
 /// <summary>All data arrived and the manifest agrees.</summary>
 /// <param name="Digest">the manifest's.</param>

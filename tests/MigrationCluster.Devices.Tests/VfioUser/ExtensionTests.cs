@@ -1,4 +1,5 @@
 using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Ownership;
@@ -92,9 +93,11 @@ public sealed class ExtensionTests : IAsyncLifetime
     {
         var record = await _client.GetSetupRecordAsync(default);
         Assert.Equivalent(SampleEndpoint.Setup, record, strict: true);
-        Assert.Empty(await _client.CheckSetupAsync(record, default));
-        var mismatch = Assert.Single(await _client.CheckSetupAsync(record with { Model = "net" }, default));
-        Assert.Equal(("device.model", "gpu", "net"), (mismatch.Code, mismatch.Expected, mismatch.Actual));
+        var compatible = Assert.IsType<Compatible>(await _client.CheckSetupAsync(record, default));
+        Assert.Equal((new CompatibilityRank(1, 2, 3), "statistics"), (compatible.Rank, Assert.Single(compatible.Dropped)));
+        var other = record with { Descriptor = record.Descriptor with { Model = "net" } };
+        var reason = Assert.Single(Assert.IsType<Incompatible>(await _client.CheckSetupAsync(other, default)).Reasons);
+        Assert.Equal(("device.model", "net", "gpu"), (reason.Code, reason.Expected, reason.Actual));
     }
 
     [Fact]

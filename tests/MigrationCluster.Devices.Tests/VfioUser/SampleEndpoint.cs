@@ -1,4 +1,5 @@
 using MigrationCluster.Devices.Tests.Contract;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -10,9 +11,16 @@ namespace MigrationCluster.Devices.Tests.VfioUser;
 /// <summary>A machine endpoint that remembers what it was told: what the extension carries, both ways.</summary>
 internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachineEndpoint
 {
-    public static readonly SetupRecord Setup = new(
-        "gpu0", "gpu", ["0:4096", "7:256"], 7, new Dictionary<string, string> { ["memory"] = "16 MiB" }, "vendor-é-1",
-        ["gpu/1"], ["gpu/1", "gpu/2"]);
+    public static readonly SetupRecord Setup = new("gpu0", 3, DeviceDescriptor.Empty(DescriptorKind.Device) with
+    {
+        Model = "gpu",
+        Regions = [new RegionDescriptor(0, 4096, true, true, false), new RegionDescriptor(7, 256, true, true, false)],
+        Parameters = [new ParameterDescriptor("memory", ParameterType.Text, ParameterComparator.Equal, "16 MiB", "")],
+        VersionString = "vendor-é-1",
+        StreamFormatsWritten = ["gpu/1"],
+        StreamFormatsRead = ["gpu/1", "gpu/2"],
+        Capabilities = ServerBench.All,
+    });
 
     public FenceRecord Record { get; private set; } =
         new(GuestName.Parse("g1"), new Fence(new Epoch(3), new Term(1)), GuestRole.Incoming);
@@ -39,9 +47,11 @@ internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachine
 
     public ValueTask<SetupRecord> GetSetupRecordAsync(CancellationToken cancellationToken) => new(Setup);
 
-    public ValueTask<IReadOnlyList<SetupMismatch>> CheckSetupAsync(
-        SetupRecord source, CancellationToken cancellationToken) =>
-        new(source.Model == "gpu" ? [] : [new SetupMismatch("device.model", "gpu", source.Model, "choose another host")]);
+    public ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
+        new(source.Descriptor.Model == "gpu"
+            ? new Compatible(new CompatibilityRank(1, 2, 3), ["statistics"])
+            : new Incompatible([new CompatibilityReason(
+                "device.model", source.Descriptor.Model!, "gpu", CompatibilitySide.Destination, "choose another host")]));
 
     public ValueTask<ulong> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)
     {

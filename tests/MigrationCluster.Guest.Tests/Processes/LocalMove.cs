@@ -1,6 +1,7 @@
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Devices.VfioUser;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Vfio;
@@ -21,7 +22,7 @@ internal sealed class LocalMove(RunningGuest source, RunningGuest destination) :
     public async Task OpenAsync()
     {
         foreach (var (name, device) in source.All)
-            Assert.Empty(await Peer(name).CheckSetupAsync(await device.GetSetupRecordAsync(default), default));
+            Assert.IsType<Compatible>(await Peer(name).CheckSetupAsync(await device.GetSetupRecordAsync(default), default));
         foreach (var (_, device) in destination.All) await device.SetStateAsync(DeviceState.Resuming, default);
         foreach (var (_, device) in source.All) await device.StartDirtyLogAsync(4096, default);
         foreach (var (_, device) in source.All)

@@ -1,5 +1,6 @@
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Node.Tests.Fakes;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -68,7 +69,13 @@ public sealed class AgentJournalTests : IDisposable
     {
         var setup = new SetupCollected(
             M1, At,
-            [new SetupRecord("net0", "net", ["0:4096"], 7, new Dictionary<string, string> { ["queues"] = "2" }, "v1", ["net/1"], [])],
+            [new SetupRecord("net0", 1, DeviceDescriptor.Empty(DescriptorKind.Device) with
+            {
+                Parameters = [new ParameterDescriptor(
+                    "queues", ParameterType.Number, ParameterComparator.Equal, "2", "1", SupportedValues.Range(1, 64))],
+                InterfaceVersion = new InterfaceVersion(1, 2, 3),
+                Lists = new CompatibilityLists([new Dictionary<string, string> { ["driver"] = "i915" }], []),
+            })],
             [new PlannedDevice(new("net0"), MigrationCapabilities.StopCopy | MigrationCapabilities.P2P, 1, DeviceState.RunningP2P)]);
         var opened = new SourceOpened(M1, At, new GuestName("g"), new Fence(new Epoch(7), new Term(3)));
         var pass = new IterationFinished(M1, At, 2, 10, 40960, TimeSpan.FromMilliseconds(12.5), 5, 1e9, 1e8);
@@ -78,7 +85,7 @@ public sealed class AgentJournalTests : IDisposable
         var read = journal.ReadMigration(M1, Side.Source).Select(numbered => numbered.Event).ToList();
         var back = Assert.IsType<SetupCollected>(read[0]);
         Assert.Equal(setup.Devices, back.Devices);
-        Assert.Equal(setup.Records[0].Parameters, back.Records[0].Parameters);
+        Assert.Equivalent(setup.Records[0], back.Records[0], strict: true);
         Assert.Equal(opened, read[1]);
         Assert.Equal(pass, read[2]);
     }

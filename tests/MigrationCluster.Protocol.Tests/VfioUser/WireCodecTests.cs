@@ -1,4 +1,5 @@
 using System.Text;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -196,11 +197,10 @@ public sealed class WireCodecTests
     [Fact]
     public void A_setup_record_without_a_required_field_is_refused()
     {
-        var record = new SetupRecord(
-            "net0", "net", ["0:4096"], 7, new Dictionary<string, string> { ["queues"] = "4" }, null, ["net/1"], ["net/1"]);
+        var record = new SetupRecord("net0", 0, DeviceDescriptor.Empty(DescriptorKind.Device) with { Model = "net" });
         Assert.Equivalent(record, SetupJson.ReadRecord(SetupJson.Write(record)), strict: true);
         string json = Encoding.UTF8.GetString(SetupJson.Write(record));
-        byte[] broken = Encoding.UTF8.GetBytes(json.Replace("\"model\":\"net\",", "", StringComparison.Ordinal));
+        byte[] broken = Encoding.UTF8.GetBytes(json.Replace("\"slot\":0,", "", StringComparison.Ordinal));
         Assert.Throws<System.Text.Json.JsonException>(() => SetupJson.ReadRecord(broken));
         Assert.Throws<System.Text.Json.JsonException>(() => SetupJson.ReadRecord("null"u8));
     }
