@@ -1,0 +1,31 @@
+namespace MigrationCluster.Protocol.Compatibility.Fleet;
+
+/// <summary>The device a template becomes.</summary>
+public static class Instantiation
+{
+    /// <summary>With the template's default values: what a guest started on that host gets.</summary>
+    public static DeviceDescriptor Instantiate(this DeviceDescriptor template) => template.Kind == DescriptorKind.Device
+        ? template
+        : template with
+        {
+            Kind = DescriptorKind.Device,
+            Parameters = [.. template.Parameters.Select(parameter => parameter with { Supported = null })],
+        };
+
+    /// <summary>
+    /// With the values of a configuration, as a destination does with its source's: a parameter that the configuration leaves out is off,
+    /// and one that only the configuration has is left out (it is off there, or no destination would take it).
+    /// </summary>
+    public static DeviceDescriptor Instantiate(this DeviceDescriptor template, IReadOnlyList<ParameterDescriptor> configuration)
+    {
+        if (template.Kind == DescriptorKind.Device) return template;
+        var values = new Dictionary<string, string>(configuration.Count, StringComparer.Ordinal);
+        foreach (var parameter in configuration) values.TryAdd(parameter.Name, parameter.Value);
+        return template with
+        {
+            Kind = DescriptorKind.Device,
+            Parameters = [.. template.Parameters.Select(
+                own => own with { Value = values.GetValueOrDefault(own.Name, own.Off), Supported = null })],
+        };
+    }
+}
