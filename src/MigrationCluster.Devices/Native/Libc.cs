@@ -25,6 +25,13 @@ internal static unsafe class Libc
     internal const short POLLIN = 1;
     internal const short POLLOUT = 4;
 
+    internal const int O_RDONLY = 0;
+    internal const int O_WRONLY = 1;
+    internal const int O_RDWR = 2;
+    internal const int O_NOCTTY = 0x100;
+    internal const int O_NONBLOCK = 0x800;
+    internal const int O_CLOEXEC = 0x80000;
+
     internal const int EINTR = 4;
     internal const int EAGAIN = 11;
 
@@ -58,6 +65,17 @@ internal static unsafe class Libc
 
     [DllImport("libc", SetLastError = true)]
     internal static extern nint write(SafeHandle file, void* buffer, nuint count);
+
+    /// <summary>Never with O_CREAT, which wants a mode.</summary>
+    [DllImport("libc", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    internal static extern int open(string path, int flags);
+
+    [DllImport("libc", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    internal static extern nint readlink(string path, byte* target, nuint size);
+
+    /// <returns>the symbol in static memory, e.g. EINVAL; null: no errno.</returns>
+    [DllImport("libc")]
+    internal static extern byte* strerrorname_np(int errno);
 
     [DllImport("libc", SetLastError = true)]
     internal static extern void* mmap(void* address, nuint length, int protection, int flags, SafeFileHandle file, long offset);

@@ -1,0 +1,7 @@
+namespace MigrationCluster.Devices.Sysfs;
+
+public enum PciBarKind
+{
+    Memory,
+    Io,
+}
