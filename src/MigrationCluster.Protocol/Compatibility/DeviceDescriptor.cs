@@ -8,6 +8,7 @@ namespace MigrationCluster.Protocol.Compatibility;
 /// </summary>
 /// <param name="Kind">a device that exists, or what a host could create.</param>
 /// <param name="Identity">PCI identity; null: no PCI device, or not known.</param>
+/// <param name="ConfigCapabilities">ids in list order; 0x10000 is added to the extended ones, which come last.</param>
 /// <param name="Driver">who implements it; null: not known.</param>
 /// <param name="Model">device model name without a scheme, e.g. qemu.org/devices/e1000e or net; null: no model scheme.</param>
 /// <param name="Parameters">configuration parameters; one that is absent has its off value.</param>

@@ -1,0 +1,82 @@
+using System.Globalization;
+using MigrationCluster.Protocol.Compatibility;
+
+namespace MigrationCluster.Devices.Sysfs;
+
+/// <summary>
+/// Descriptors of what the tree shows: functions and mediated devices are devices, a mediated type is a template. The tree
+/// does not know migration capabilities, parameters and stream formats, and of mediated devices no shape: the device says
+/// them itself once it is open.
+/// </summary>
+public static class SysfsDescriptors
+{
+    private const int RomIndex = 6;
+    private const int ConfigIndex = 7;
+    private const ulong PageBytes = 4096;
+
+    public static IReadOnlyList<SysfsDescriptor> Of(SysfsInventory inventory) =>
+    [
+        .. inventory.Functions.Select(Of),
+        .. inventory.Devices.Select(device => new SysfsDescriptor(
+            device.Type, device.Uuid.ToString(),
+            Mediated(DescriptorKind.Device, inventory, device.Parent, device.Version),
+            device.Version, VersionAttribute.Of(device))),
+        .. inventory.Types.Select(type => new SysfsDescriptor(
+            type.Name, $"{type.Parent}/{type.Name}",
+            Mediated(DescriptorKind.Template, inventory, type.Parent, type.Version),
+            type.Version, VersionAttribute.Of(type))),
+    ];
+
+    private static SysfsDescriptor Of(PciFunction function) => new(
+        string.Create(CultureInfo.InvariantCulture, $"{function.Vendor:x4}:{function.Device:x4}"),
+        function.Address,
+        DeviceDescriptor.Empty(DescriptorKind.Device) with
+        {
+            Identity = function is { SubsystemVendor: { } subsystemVendor, SubsystemDevice: { } subsystem }
+                ? new DeviceIdentity(function.Vendor, function.Device, subsystemVendor, subsystem)
+                : null,
+            Regions = [.. RegionsOf(function)],
+            Interrupts = [.. InterruptsOf(function)],
+            ConfigCapabilities = Whole(function)?.CapabilityIds ?? [],
+            Driver = DriverOf(function),
+        },
+        null, null);
+
+    private static DeviceDescriptor Mediated(
+        DescriptorKind kind, SysfsInventory inventory, string? parent, VersionReading version) =>
+        DeviceDescriptor.Empty(kind) with
+        {
+            Driver = inventory.Functions.FirstOrDefault(function => function.Address == parent) is { } function
+                ? DriverOf(function)
+                : null,
+            VersionString = (version as VersionReading.Known)?.Text,
+        };
+
+    private static DriverDescriptor? DriverOf(PciFunction function) =>
+        function.Driver is { } driver ? new DriverDescriptor(driver, function.DriverVersion) : null;
+
+    /// <summary>As vfio-pci shows them: memory of a page or more can be mapped, the ROM is only read.</summary>
+    private static IEnumerable<RegionDescriptor> RegionsOf(PciFunction function)
+    {
+        foreach (var bar in function.Bars)
+            yield return new RegionDescriptor(
+                bar.Index, bar.SizeBytes, Readable: true, Writable: bar.Index != RomIndex,
+                Mappable: bar.Index != RomIndex && bar.Kind == PciBarKind.Memory && bar.SizeBytes >= PageBytes);
+        if (Whole(function) is { } config)
+            yield return new RegionDescriptor(ConfigIndex, (ulong)config.SizeBytes, true, true, false);
+    }
+
+    /// <summary>As vfio-pci counts them: INTx, MSI, MSI-X, errors of PCI Express, and requests to give the device back.</summary>
+    private static IEnumerable<InterruptDescriptor> InterruptsOf(PciFunction function)
+    {
+        if (Whole(function) is not { } config) yield break;
+        int[] counts =
+            [config.HasInterruptPin ? 1 : 0, config.MsiVectors, config.MsiXVectors, config.IsPciExpress ? 1 : 0, 1];
+        for (int index = 0; index < counts.Length; index++)
+            if (counts[index] > 0) yield return new InterruptDescriptor(index, counts[index]);
+    }
+
+    /// <summary>Without privilege the tree shows a header only, which says nothing of capabilities.</summary>
+    private static PciConfigSpace? Whole(PciFunction function) =>
+        function.Config is { SizeBytes: >= PciConfigSpace.StandardBytes } config ? config : null;
+}
