@@ -8,6 +8,9 @@ namespace MigrationCluster.Node.Hosting;
 /// <summary>mc-node's command line.</summary>
 public static class CommandLine
 {
+    private const string Sqlite = "sqlite";
+    private const string Postgres = "postgres";
+
     private const string Help = """
         mc-node: the node daemon of MigrationCluster. One runs on every hypervisor host.
 
@@ -71,18 +74,36 @@ public static class CommandLine
             HelpName = "URL",
             CustomParser = result => Checked(result, LoopbackAddress.ParseUrl),
         };
-        var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join };
+        var engine = new Option<string>("--engine")
+        {
+            Description = "where the coordinator keeps its journal and decides: sqlite, a file in the data directory, or postgres",
+            HelpName = "ENGINE",
+            DefaultValueFactory = _ => Sqlite,
+        };
+        engine.AcceptOnlyFromAmong(Sqlite, Postgres);
+        var connection = new Option<string>("--connection")
+        {
+            Description = "of the PostgreSQL database, e.g. 'Host=db.example;Database=fleet;Username=mc'; a password may come from PGPASSWORD",
+            HelpName = "STRING",
+        };
+        var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join, engine, connection };
         root.SetAction((parsed, cancellationToken) =>
         {
             if (parsed.GetValue(coordinator) == parsed.GetValue(join) is not null)
                 throw new StartRefusedException("give either --coordinator or --join URL", exitCode: 2);
+            bool postgres = parsed.GetValue(engine) == Postgres;
+            if (postgres && !parsed.GetValue(coordinator))
+                throw new StartRefusedException("--engine postgres is the coordinator's: give it with --coordinator", exitCode: 2);
+            if (postgres == parsed.GetValue(connection) is null)
+                throw new StartRefusedException("--engine postgres needs --connection, and nothing else does", exitCode: 2);
             var options = new NodeOptions(
                 parsed.GetRequiredValue(name),
                 parsed.GetRequiredValue(listen),
                 parsed.GetValue(dataListen) ?? new IPEndPoint(IPAddress.Loopback, 0),
                 parsed.GetRequiredValue(dataDir),
                 NodeConfig.Load(parsed.GetRequiredValue(config)),
-                parsed.GetValue(join));
+                parsed.GetValue(join),
+                parsed.GetValue(connection));
             return run(options, cancellationToken);
         });
         return root;

@@ -7,8 +7,10 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="Listen">of the HTTP API; port 0: any free one.</param>
 /// <param name="DataListen">of the data plane; port 0: any free one.</param>
 /// <param name="Join">the coordinator to join; null: this node is the coordinator.</param>
+/// <param name="Connection">of the PostgreSQL engine; null: the embedded one.</param>
 public sealed record NodeOptions(
-    HostName Name, IPEndPoint Listen, IPEndPoint DataListen, string DataDirectory, NodeConfig Config, Uri? Join)
+    HostName Name, IPEndPoint Listen, IPEndPoint DataListen, string DataDirectory, NodeConfig Config, Uri? Join,
+    string? Connection = null)
 {
     public bool Coordinator => Join is null;
 }

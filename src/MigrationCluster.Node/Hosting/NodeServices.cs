@@ -46,13 +46,15 @@ public static class NodeServices
 
     private static void AddCoordinator(IServiceCollection services)
     {
-        services.AddSingleton(provider => Open(
-            () => new CoordinatorStore(provider.GetRequiredService<DataDirectory>().CoordinatorStore)));
-        services.AddSingleton<IGuestRows>(provider => provider.GetRequiredService<CoordinatorStore>());
-        services.AddSingleton<IMigrationJournal>(provider => provider.GetRequiredService<CoordinatorStore>());
-        services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<CoordinatorStore>());
-        services.AddSingleton<IMembership>(provider => provider.GetRequiredService<CoordinatorStore>());
-        services.AddSingleton<IFeedCursors>(provider => provider.GetRequiredService<CoordinatorStore>());
+        services.AddSingleton<IEngine>(provider => Open<IEngine>(() =>
+            provider.GetRequiredService<NodeOptions>().Connection is { } connection
+                ? new PostgresStore(connection)
+                : new SqliteStore(provider.GetRequiredService<DataDirectory>().CoordinatorStore)));
+        services.AddSingleton<IGuestRows>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton<IMigrationJournal>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton<IMembership>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton<IFeedCursors>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());

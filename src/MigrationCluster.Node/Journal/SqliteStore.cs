@@ -2,7 +2,6 @@ using Dapper;
 using Microsoft.Data.Sqlite;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Identity;
-using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Node.Journal;
 
@@ -14,13 +13,11 @@ namespace MigrationCluster.Node.Journal;
 /// Not fsynced: other journal entries and feed cursors. A cursor is written after the entries its events
 /// caused, in the same WAL, so it never survives without them.
 /// </remarks>
-public sealed class CoordinatorStore(string path)
-    : IGuestRows, IMigrationJournal, IMigrationOwnership, IMembership, IFeedCursors, IDisposable
+public sealed class SqliteStore(string path)
+    : IEngine
 {
-    private const string Schema = """
-        CREATE TABLE guests (
-            guest TEXT PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL, decision TEXT NOT NULL,
-            attempt TEXT, destination TEXT, spec TEXT NOT NULL, placement TEXT NOT NULL);
+    private const string Schema = $"""
+        CREATE TABLE {GuestColumns.Schema};
         CREATE TABLE journal (
             number INTEGER PRIMARY KEY AUTOINCREMENT, migration TEXT NOT NULL, epoch INTEGER NOT NULL,
             term INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
@@ -37,7 +34,7 @@ public sealed class CoordinatorStore(string path)
         new(_file.Read(db => ReadGuest(db, null, guest)));
 
     ValueTask<IReadOnlyList<GuestRecord>> IGuestRows.ListAsync(CancellationToken cancellationToken) =>
-        new([.. _file.Read(db => db.Query<GuestColumns>("SELECT * FROM guests ORDER BY guest")).Select(ToRecord)]);
+        new([.. _file.Read(db => db.Query<GuestColumns>("SELECT * FROM guests ORDER BY guest")).Select(row => row.ToRecord())]);
 
     public ValueTask<bool> CompareAndSwapAsync(
         GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken) =>
@@ -47,7 +44,7 @@ public sealed class CoordinatorStore(string path)
             db.Execute(
                 "INSERT OR REPLACE INTO guests (guest, owner, epoch, decision, attempt, destination, spec, placement) " +
                 "VALUES (@Guest, @Owner, @Epoch, @Decision, @Attempt, @Destination, @Spec, @Placement)",
-                FromRecord(next), tx);
+                GuestColumns.Of(next), tx);
             return true;
         }));
 
@@ -118,11 +115,15 @@ public sealed class CoordinatorStore(string path)
         return ValueTask.CompletedTask;
     }
 
-    public void Dispose() => _file.Dispose();
+    public ValueTask DisposeAsync()
+    {
+        _file.Dispose();
+        return ValueTask.CompletedTask;
+    }
 
     private static GuestRecord? ReadGuest(SqliteConnection db, SqliteTransaction? tx, GuestName guest) =>
         db.QuerySingleOrDefault<GuestColumns>("SELECT * FROM guests WHERE guest = @Value", new { guest.Value }, tx) is { } row
-            ? ToRecord(row)
+            ? row.ToRecord()
             : null;
 
     private static Term ReadTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration) =>
@@ -133,36 +134,4 @@ public sealed class CoordinatorStore(string path)
         [.. db.Query<(string Name, string NodeId, string Address, long WireVersion)>(
                 "SELECT name, node_id, address, wire_version FROM members ORDER BY name", transaction: tx)
             .Select(row => new Member(new HostName(row.Name), row.NodeId, row.Address, (int)row.WireVersion))];
-
-    private static GuestRecord ToRecord(GuestColumns row) => new(
-        new GuestRow(
-            new GuestName(row.Guest), new HostName(row.Owner), new Epoch((ulong)row.Epoch),
-            Enum.Parse<OwnershipDecision>(row.Decision),
-            row.Attempt is null ? null : new MigrationId(row.Attempt),
-            row.Destination is null ? null : new HostName(row.Destination)),
-        row.Spec, Enum.Parse<Placement>(row.Placement));
-
-    private static GuestColumns FromRecord(GuestRecord record) => new()
-    {
-        Guest = record.Row.Guest.Value,
-        Owner = record.Row.Owner.Value,
-        Epoch = (long)record.Row.Epoch.Value,
-        Decision = record.Row.Decision.ToString(),
-        Attempt = record.Row.Attempt?.Value,
-        Destination = record.Row.Destination?.Value,
-        Spec = record.SpecJson,
-        Placement = record.Placement.ToString(),
-    };
-
-    private sealed class GuestColumns
-    {
-        public string Guest { get; init; } = "";
-        public string Owner { get; init; } = "";
-        public long Epoch { get; init; }
-        public string Decision { get; init; } = "";
-        public string? Attempt { get; init; }
-        public string? Destination { get; init; }
-        public string Spec { get; init; } = "";
-        public string Placement { get; init; } = "";
-    }
 }

@@ -1,0 +1,120 @@
+using Dapper;
+using Npgsql;
+
+namespace MigrationCluster.Node.Journal;
+
+/// <summary>One PostgreSQL database with our schema: connections, transactions, and what their failures mean.</summary>
+/// <remarks>Everything that fails on the way to the server or in it is an <see cref="IOException"/>; whether what was asked took
+/// place is then unknown. Broken pooled connections are thrown away, so the next call reaches a server that came back.</remarks>
+internal sealed class PostgresDatabase : IAsyncDisposable
+{
+    private const int SchemaVersion = 1;
+
+    /// <summary>Any number, the same for every coordinator: who holds it makes the schema.</summary>
+    private const long SchemaLock = 0x6d63_7363;
+
+    private static readonly string[] Steps =
+    [
+        $"""
+        CREATE TABLE {GuestColumns.Schema};
+        CREATE TABLE journal (
+            number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, migration TEXT NOT NULL, epoch BIGINT NOT NULL,
+            term BIGINT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
+        CREATE INDEX journal_by_migration ON journal (migration, number);
+        CREATE TABLE terms (migration TEXT PRIMARY KEY, term BIGINT NOT NULL);
+        CREATE TABLE members (
+            name TEXT PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL, wire_version INTEGER NOT NULL);
+        CREATE TABLE cursors (agent TEXT PRIMARY KEY, number BIGINT NOT NULL);
+        """,
+    ];
+
+    private readonly NpgsqlDataSource _source;
+    private readonly string _where;
+
+    private PostgresDatabase(NpgsqlDataSource source, string where) => (_source, _where) = (source, where);
+
+    /// <param name="connection">an Npgsql connection string; a password may also come from PGPASSWORD or a passfile.</param>
+    /// <exception cref="IOException">not reachable, refused, no connection string, or made by a later release.</exception>
+    public static PostgresDatabase Open(string connection)
+    {
+        NpgsqlConnectionStringBuilder settings;
+        try
+        {
+            settings = new NpgsqlConnectionStringBuilder(connection) { SearchPath = "migration_cluster", ApplicationName = "mc-node" };
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException)
+        {
+            throw new IOException(
+                $"the connection string is none: {error.Message}; write it like 'Host=db.example;Database=fleet;Username=mc'", error);
+        }
+
+        if (!settings.ContainsKey("Timeout")) settings.Timeout = 5;
+        if (!settings.ContainsKey("Command Timeout")) settings.CommandTimeout = 10;
+        var database = new PostgresDatabase(NpgsqlDataSource.Create(settings), $"PostgreSQL at {settings.Host}");
+        try
+        {
+            database.Create();
+            return database;
+        }
+        catch (Exception error)
+        {
+            database._source.Dispose();
+            if (error is NpgsqlException) throw new IOException($"{database._where}: {error.Message}", error);
+            throw;
+        }
+    }
+
+    /// <summary>One statement, committed durably by itself.</summary>
+    public async Task<T> RunAsync<T>(Func<NpgsqlConnection, Task<T>> body, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var db = await _source.OpenConnectionAsync(cancellationToken);
+            return await body(db);
+        }
+        catch (NpgsqlException error)
+        {
+            throw Lost(error);
+        }
+    }
+
+    /// <summary>One transaction, rolled back when <paramref name="body"/> throws.</summary>
+    public Task<T> TransactAsync<T>(
+        bool durable, Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> body, CancellationToken cancellationToken) =>
+        RunAsync(async db =>
+        {
+            await using var tx = await db.BeginTransactionAsync(cancellationToken);
+            if (!durable) await db.ExecuteAsync("SET LOCAL synchronous_commit = off", transaction: tx);
+            var result = await body(db, tx);
+            await tx.CommitAsync(cancellationToken);
+            return result;
+        }, cancellationToken);
+
+    public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    private IOException Lost(NpgsqlException error)
+    {
+        if (error is not PostgresException { IsTransient: false }) _source.Clear();
+        return new IOException($"{_where}: {error.Message}", error);
+    }
+
+    private void Create()
+    {
+        using var db = _source.OpenConnection();
+        using var tx = db.BeginTransaction();
+        db.Execute("SELECT pg_advisory_xact_lock(@SchemaLock)", new { SchemaLock }, tx);
+        db.Execute(
+            "CREATE SCHEMA IF NOT EXISTS migration_cluster; CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
+            transaction: tx);
+        int found = db.ExecuteScalar<int?>("SELECT max(version) FROM schema_version", transaction: tx) ?? 0;
+        if (found > SchemaVersion)
+            throw new IOException($"{_where} was made by a later release (schema {found}, here {SchemaVersion}): upgrade mc-node");
+        for (int version = found + 1; version <= SchemaVersion; version++)
+        {
+            db.Execute(Steps[version - 1], transaction: tx);
+            db.Execute("INSERT INTO schema_version (version) VALUES (@version)", new { version }, tx);
+        }
+
+        tx.Commit();
+    }
+}

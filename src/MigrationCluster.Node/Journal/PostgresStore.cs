@@ -1,0 +1,151 @@
+using Dapper;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Protocol.Identity;
+using Npgsql;
+
+namespace MigrationCluster.Node.Journal;
+
+/// <summary>
+/// The fleet's engine: a PostgreSQL database is the journal and the arbiter. The program makes its schema and brings an
+/// older one up to date.
+/// </summary>
+/// <remarks>
+/// An append locks the migration's row of <c>terms</c> and checks the term in the same transaction: a coordinator that lost
+/// a migration writes nothing more of it, however late its statement arrives. After a COMMIT whose answer was lost a swap is
+/// read again; only if the row then stands as it was meant to is the answer yes. What is not durable commits with
+/// synchronous_commit off: a crash of the server may lose its last moments, never a later commit without an earlier one.
+/// Failover keeps every durable commit only with a synchronous standby.
+/// </remarks>
+public sealed class PostgresStore : IEngine
+{
+    private const string Swap = """
+        UPDATE guests SET owner = @Owner, epoch = @Epoch, decision = @Decision, attempt = @Attempt,
+            destination = @Destination, spec = @Spec, placement = @Placement
+        WHERE guest = @Guest AND (owner, epoch, decision, spec, placement) =
+            (@FromOwner, @FromEpoch, @FromDecision, @FromSpec, @FromPlacement)
+            AND attempt IS NOT DISTINCT FROM @FromAttempt AND destination IS NOT DISTINCT FROM @FromDestination
+        """;
+
+    private readonly PostgresDatabase _database;
+
+    /// <exception cref="IOException">the database is not there, refuses, or is of a later release.</exception>
+    public PostgresStore(string connection) => _database = PostgresDatabase.Open(connection);
+
+    public async ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
+        (await _database.RunAsync(db => db.QuerySingleOrDefaultAsync<GuestColumns>(
+            "SELECT * FROM guests WHERE guest = @Value", new { guest.Value }), cancellationToken))?.ToRecord();
+
+    async ValueTask<IReadOnlyList<GuestRecord>> IGuestRows.ListAsync(CancellationToken cancellationToken) =>
+        [.. (await _database.RunAsync(db => db.QueryAsync<GuestColumns>("SELECT * FROM guests ORDER BY guest COLLATE \"C\""), cancellationToken))
+            .Select(row => row.ToRecord())];
+
+    public async ValueTask<bool> CompareAndSwapAsync(
+        GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _database.RunAsync(db => SwapAsync(db, expected, next), cancellationToken) == 1;
+        }
+        catch (IOException)
+        {
+            if (await ReadAsync(next.Row.Guest, cancellationToken) == next) return true;
+            throw;
+        }
+    }
+
+    private static Task<int> SwapAsync(NpgsqlConnection db, GuestRecord? expected, GuestRecord next)
+    {
+        var values = new DynamicParameters(GuestColumns.Of(next));
+        if (expected is null)
+            return db.ExecuteAsync(
+                "INSERT INTO guests (guest, owner, epoch, decision, attempt, destination, spec, placement) VALUES " +
+                "(@Guest, @Owner, @Epoch, @Decision, @Attempt, @Destination, @Spec, @Placement) ON CONFLICT DO NOTHING", values);
+        var from = GuestColumns.Of(expected);
+        values.AddDynamicParams(new
+        {
+            FromOwner = from.Owner,
+            FromEpoch = from.Epoch,
+            FromDecision = from.Decision,
+            FromAttempt = from.Attempt,
+            FromDestination = from.Destination,
+            FromSpec = from.Spec,
+            FromPlacement = from.Placement,
+        });
+        return db.ExecuteAsync(Swap, values);
+    }
+
+    public async ValueTask AppendAsync(
+        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken) =>
+        await _database.TransactAsync(durable, async (db, tx) =>
+        {
+            var current = new Term((ulong)(await db.ExecuteScalarAsync<long?>(
+                "SELECT term FROM terms WHERE migration = @Value FOR UPDATE", new { migration.Value }, tx) ?? 0));
+            if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
+            return await db.ExecuteAsync(
+                """
+                INSERT INTO journal (migration, epoch, term, type, body)
+                SELECT @Migration, @Epoch, @Term, type, body
+                FROM unnest(@Types, @Bodies) WITH ORDINALITY AS entries (type, body, place) ORDER BY place
+                """,
+                new
+                {
+                    Migration = migration.Value,
+                    Epoch = (long)fence.Epoch.Value,
+                    Term = (long)fence.Term.Value,
+                    Types = entries.Select(entry => entry.Type).ToArray(),
+                    Bodies = entries.Select(entry => entry.Body).ToArray(),
+                },
+                tx);
+        }, cancellationToken);
+
+    public async ValueTask<IReadOnlyList<JournalEntry>> ReadAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        [.. await _database.RunAsync(db => db.QueryAsync<JournalEntry>(
+            "SELECT type, body FROM journal WHERE migration = @Value ORDER BY number", new { migration.Value }), cancellationToken)];
+
+    async ValueTask<IReadOnlyList<MigrationId>> IMigrationJournal.ListAsync(CancellationToken cancellationToken) =>
+        [.. (await _database.RunAsync(db => db.QueryAsync<string>(
+            "SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)"), cancellationToken)).Select(id => new MigrationId(id))];
+
+    /// <remarks>An answer that was lost costs a term and nothing else: the next try takes a higher one.</remarks>
+    public async ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        new((ulong)await _database.RunAsync(db => db.ExecuteScalarAsync<long>(
+            "INSERT INTO terms (migration, term) VALUES (@Value, 1) " +
+            "ON CONFLICT (migration) DO UPDATE SET term = terms.term + 1 RETURNING term", new { migration.Value }), cancellationToken));
+
+    public async ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken)
+    {
+        var admitted = await _database.RunAsync(async db => (await db.QueryAsync<MemberColumns>(
+            """
+            WITH admitted AS (
+                INSERT INTO members (name, node_id, address, wire_version) VALUES (@Name, @NodeId, @Address, @WireVersion)
+                ON CONFLICT (name) DO UPDATE SET address = @Address, wire_version = @WireVersion WHERE members.node_id = @NodeId
+                RETURNING name, node_id AS nodeid, address, wire_version AS wireversion)
+            SELECT * FROM admitted
+            UNION ALL
+            SELECT name, node_id, address, wire_version FROM members WHERE name = @Name AND node_id <> @NodeId
+            """,
+            new { Name = member.Name.Value, member.NodeId, member.Address, member.WireVersion })).Single().ToMember(), cancellationToken);
+        return admitted.NodeId == member.NodeId ? null : admitted;
+    }
+
+    async ValueTask<IReadOnlyList<Member>> IMembership.ListAsync(CancellationToken cancellationToken) =>
+        [.. (await _database.RunAsync(db => db.QueryAsync<MemberColumns>(
+            "SELECT name, node_id AS nodeid, address, wire_version AS wireversion FROM members ORDER BY name COLLATE \"C\""), cancellationToken))
+            .Select(row => row.ToMember())];
+
+    public async ValueTask<long> ReadAsync(HostName agent, CancellationToken cancellationToken) =>
+        await _database.RunAsync(db => db.ExecuteScalarAsync<long?>(
+            "SELECT number FROM cursors WHERE agent = @Value", new { agent.Value }), cancellationToken) ?? 0;
+
+    public async ValueTask MoveAsync(HostName agent, long number, CancellationToken cancellationToken) =>
+        await _database.TransactAsync(durable: false, (db, tx) => db.ExecuteAsync(
+            "INSERT INTO cursors (agent, number) VALUES (@Value, @number) ON CONFLICT (agent) DO UPDATE SET number = @number",
+            new { agent.Value, number }, tx), cancellationToken);
+
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    private sealed record MemberColumns(string Name, string NodeId, string Address, int WireVersion)
+    {
+        public Member ToMember() => new(new HostName(Name), NodeId, Address, WireVersion);
+    }
+}

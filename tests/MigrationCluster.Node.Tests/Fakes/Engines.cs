@@ -1,0 +1,54 @@
+using System.Reflection;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Node.Journal;
+using Xunit.Sdk;
+
+namespace MigrationCluster.Node.Tests.Fakes;
+
+/// <summary>The engines a contract runs against; a fresh store for every test.</summary>
+public sealed class Engines : IDisposable
+{
+    public const string Sqlite = "sqlite";
+    public const string Postgres = "postgres";
+
+    private readonly TempDirectory _directory = new();
+    private PostgresServer? _server;
+    private int _files;
+
+    public PostgresServer Server => _server ??= new PostgresServer();
+
+    /// <returns>opens one store, the first time an empty one.</returns>
+    public Func<IEngine> New(string engine)
+    {
+        if (engine == Sqlite)
+        {
+            string path = _directory.File($"coordinator{_files++}.db");
+            return () => new SqliteStore(path);
+        }
+
+        string connection = Server.CreateDatabase();
+        return () => new PostgresStore(connection);
+    }
+
+    public void Dispose()
+    {
+        _server?.Dispose();
+        _directory.Dispose();
+    }
+}
+
+/// <summary>Runs a theory on the embedded engine.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class OnSqliteAttribute : DataAttribute
+{
+    public override IEnumerable<object[]> GetData(MethodInfo testMethod) => [[Engines.Sqlite]];
+}
+
+/// <summary>Runs a theory on PostgreSQL; skipped with the reason where its programs are not installed.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class OnPostgresAttribute : DataAttribute
+{
+    public OnPostgresAttribute() => Skip = PostgresServer.Missing;
+
+    public override IEnumerable<object[]> GetData(MethodInfo testMethod) => [[Engines.Postgres]];
+}
