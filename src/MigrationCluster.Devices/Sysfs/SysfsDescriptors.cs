@@ -1,12 +1,13 @@
 using System.Globalization;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Devices.Sysfs;
 
 /// <summary>
 /// Descriptors of what the tree shows: functions and mediated devices are devices, a mediated type is a template. The tree
-/// does not know migration capabilities, parameters and stream formats, and of mediated devices no shape: the device says
-/// them itself once it is open.
+/// does not know parameters and stream formats, and of mediated devices no shape: the device says them itself once it is
+/// open. Of migration capabilities it knows one thing: a mediated device that has no version has none.
 /// </summary>
 public static class SysfsDescriptors
 {
@@ -50,6 +51,7 @@ public static class SysfsDescriptors
                 ? DriverOf(function)
                 : null,
             VersionString = (version as VersionReading.Known)?.Text,
+            Capabilities = version is VersionReading.NotMigratable ? MigrationCapabilities.None : null,
         };
 
     private static DriverDescriptor? DriverOf(PciFunction function) =>

@@ -1,6 +1,7 @@
 using MigrationCluster.Devices.Sysfs;
 using MigrationCluster.Devices.Tests.Sysfs.Fuse;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Devices.Tests.Sysfs;
 
@@ -74,6 +75,7 @@ public sealed class SysfsDescriptorsTests
                 one.Class, one.Name, one.Descriptor.Kind, one.Descriptor.VersionString,
                 one.Attribute?.Check(Version).Answer ?? VersionAnswer.NotAsked)));
         Assert.All(found, one => Assert.Equal(new DriverDescriptor("i915", "1.6.0"), one.Descriptor.Driver));
+        Assert.Equal([null, null, null, MigrationCapabilities.None], found.Select(one => one.Descriptor.Capabilities));
         Assert.Equal(VersionAnswer.Refused, found[1].Attribute!.Check(Version + "x").Answer);
     }
 }
