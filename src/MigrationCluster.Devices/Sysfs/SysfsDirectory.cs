@@ -76,8 +76,14 @@ internal sealed class SysfsDirectory(string path, List<SysfsFinding> findings)
     }
 
     /// <summary>The last name of a link's target: what the link stands for in sysfs.</summary>
-    internal string? LinkedName(string name, bool required) =>
-        LinkTarget(name, required)?.TrimEnd('/') is { } target ? target[(target.LastIndexOf('/') + 1)..] : null;
+    internal string? LinkedName(string name, bool required)
+    {
+        if (LinkTarget(name, required) is not { } target) return null;
+        string last = target[(target.LastIndexOf('/') + 1)..];
+        if (last is not ("" or "." or "..")) return last;
+        Report(name, $"points to '{Shortened(target)}', which names nothing");
+        return null;
+    }
 
     /// <summary>A link's target as it is written.</summary>
     internal string? LinkTarget(string name, bool required)

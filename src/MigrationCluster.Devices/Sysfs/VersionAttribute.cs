@@ -55,7 +55,8 @@ public sealed class VersionAttribute
         // A device that never migrates answers an errno to reading too; one that refuses this string shows its own.
         return result.IsMissing || Read() is VersionReading.NotMigratable
             ? new VersionCheck.NotMigratable(result.ErrnoName, why)
-            : new VersionCheck.Refused(result.ErrnoName, $"{Path} answers {result.ErrnoText} to '{sourceVersion}'");
+            : new VersionCheck.Refused(
+                result.ErrnoName, $"{Path} answers {result.ErrnoText} to '{SysfsDirectory.Shortened(sourceVersion)}'");
     }
 
     private string? Unmigratable(AttributeResult result)

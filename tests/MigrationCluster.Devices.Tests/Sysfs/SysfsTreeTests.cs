@@ -102,6 +102,7 @@ public sealed class SysfsTreeTests : IDisposable
         {
             Expect(path, (tree, at) => tree.Attribute(at, () => FuseAnswer.Fail(EIO)));
             Expect(path, (tree, at) => tree.Bytes(at, [0xff, 0xfe, 0x00]));
+            Expect(path, (tree, at) => tree.Link(at, "/"));
             Expect(path, (tree, at) => tree.Link(at, at[(at.LastIndexOf('/') + 1)..]));
         }
 
