@@ -1,9 +1,18 @@
+using MigrationCluster.Protocol.Compatibility.Handlers;
+
 namespace MigrationCluster.Protocol.Compatibility;
 
 /// <summary>The handlers in order; the generic one is last and never passes on.</summary>
 public sealed class HandlerChain(IReadOnlyList<ICompatibilityHandler> handlers)
 {
-    public static HandlerChain Default { get; } = new([new GenericHandler()]);
+    /// <summary>A vendor's handler is registered by a line here, before the generic one.</summary>
+    public static HandlerChain Default { get; } = new(
+    [
+        new EmulatedModelHandler("net", "gpu", "serial"),
+        new GpioIdio16Handler(),
+        new MdevHandler(),
+        new GenericHandler(),
+    ]);
 
     public Judgement Judge(Candidate candidate)
     {

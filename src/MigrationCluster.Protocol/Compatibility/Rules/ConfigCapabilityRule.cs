@@ -1,0 +1,39 @@
+using System.Globalization;
+
+namespace MigrationCluster.Protocol.Compatibility.Rules;
+
+/// <summary>The capabilities of config space agree, in the order in which the guest's driver finds them.</summary>
+public static class ConfigCapabilityRule
+{
+    private const int ConfigSpace = 7;
+
+    public static void Check(Candidate candidate, ref Findings findings)
+    {
+        var (source, own) = (candidate.Source.ConfigCapabilities, candidate.Destination.ConfigCapabilities);
+        if (!Known.OnBoth(candidate, IsKnown(candidate.Source), IsKnown(candidate.Destination), "config-capabilities", ref findings)
+            || Same(source, own)) return;
+        findings.Refuse("device.config-capabilities-mismatch", Shown(source), Shown(own),
+            "use a device with the same capabilities in its config space");
+    }
+
+    /// <summary>A device may have none; then its config space and its ids have been read all the same.</summary>
+    private static bool IsKnown(DeviceDescriptor descriptor)
+    {
+        if (descriptor.ConfigCapabilities.Count > 0) return true;
+        if (descriptor.Identity is null) return false;
+        for (int i = 0; i < descriptor.Regions.Count; i++)
+            if (descriptor.Regions[i].Index == ConfigSpace) return true;
+        return false;
+    }
+
+    private static bool Same(IReadOnlyList<int> source, IReadOnlyList<int> own)
+    {
+        if (source.Count != own.Count) return false;
+        for (int i = 0; i < source.Count; i++)
+            if (source[i] != own[i]) return false;
+        return true;
+    }
+
+    private static string Shown(IReadOnlyList<int> ids) =>
+        ids.Count == 0 ? "none" : string.Join(' ', ids.Select(id => id.ToString("x2", CultureInfo.InvariantCulture)));
+}

@@ -1,0 +1,47 @@
+using System.Globalization;
+using static MigrationCluster.Protocol.Compatibility.Rules.ParameterFit;
+
+namespace MigrationCluster.Protocol.Compatibility.Rules;
+
+/// <summary>Comparisons of parameter values by their type. Nothing here throws, whatever the texts hold.</summary>
+internal static class ParameterValues
+{
+    public static ParameterFit Compare(ParameterType type, ParameterComparator comparator, string source, string own) =>
+        (type, comparator) switch
+        {
+            (ParameterType.Text, ParameterComparator.Equal) => Of(source == own),
+            (ParameterType.Set, ParameterComparator.Equal) => Of(TextSet.IsSubset(source, own) && TextSet.IsSubset(own, source)),
+            (ParameterType.Set, ParameterComparator.Subset) => Of(TextSet.IsSubset(source, own)),
+            (ParameterType.Number, ParameterComparator.Equal or ParameterComparator.AtLeast) =>
+                !TryNumber(source, out ulong s) || !TryNumber(own, out ulong o) ? Malformed
+                : Of(comparator == ParameterComparator.Equal ? o == s : o >= s),
+            _ => Malformed,
+        };
+
+    /// <summary>Whether a device can be created with this value.</summary>
+    public static ParameterFit IsSupported(ParameterType type, SupportedValues supported, string value) => type switch
+    {
+        ParameterType.Text => IsRange(supported) ? Malformed : Of(supported.Values is { } texts && texts.Contains(value)),
+        ParameterType.Set => IsRange(supported) ? Malformed : Of(supported.Values is { } members && TextSet.AllIn(value, members)),
+        ParameterType.Number => !TryNumber(value, out ulong number) ? Malformed : NumberIsSupported(supported, number),
+        _ => Malformed,
+    };
+
+    private static ParameterFit NumberIsSupported(SupportedValues supported, ulong number)
+    {
+        if (IsRange(supported))
+            return supported.Values is not null ? Malformed
+                : Of(number >= (supported.Minimum ?? ulong.MinValue) && number <= (supported.Maximum ?? ulong.MaxValue));
+        if (supported.Values is not { } listed) return Differs;
+        for (int i = 0; i < listed.Count; i++)
+            if (TryNumber(listed[i], out ulong value) && value == number) return Fits;
+        return Differs;
+    }
+
+    private static bool IsRange(SupportedValues supported) => supported.Minimum is not null || supported.Maximum is not null;
+
+    public static bool TryNumber(string text, out ulong number) =>
+        ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+
+    private static ParameterFit Of(bool fits) => fits ? Fits : Differs;
+}
