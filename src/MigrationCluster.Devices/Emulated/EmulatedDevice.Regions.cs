@@ -7,7 +7,7 @@ namespace MigrationCluster.Devices.Emulated;
 /// <summary>Regions: BAR0 as 64-bit registers, and config space.</summary>
 public abstract partial class EmulatedDevice
 {
-    private readonly byte[] _config = new byte[DeviceRegisters.ConfigSpaceBytes];
+    private readonly byte[] _config;
 
     public ValueTask ReadRegionAsync(int region, ulong offset, Memory<byte> destination, CancellationToken cancellationToken)
     {
@@ -47,23 +47,10 @@ public abstract partial class EmulatedDevice
         if (quietsPeer) OnActivityChanged();
     }
 
-    private void ResetConfig()
-    {
-        Array.Clear(_config);
-        BinaryPrimitives.WriteUInt16LittleEndian(_config, 0x1D55);
-        BinaryPrimitives.WriteUInt16LittleEndian(_config.AsSpan(2), (ushort)(0x1000 + ModelNumber));
-        _config[0x0B] = 0xFF; // class: unassigned
-        _config[0x3D] = 1; // interrupt pin A
-    }
-
     private void WriteConfig(int offset, ReadOnlySpan<byte> source)
     {
         for (int i = 0; i < source.Length; i++)
-        {
-            int at = offset + i;
-            // Command, BARs, cache line and interrupt line are the guest's to write; the rest identifies the device.
-            if (at is 0x04 or 0x05 or 0x0C or 0x3C or (>= 0x10 and < 0x28)) _config[at] = source[i];
-        }
+            if (DeviceConfigSpace.IsWritable(offset + i)) _config[offset + i] = source[i];
     }
 
     private void ReadBar(ulong offset, Span<byte> destination)
@@ -119,7 +106,7 @@ public abstract partial class EmulatedDevice
     {
         ulong size = region switch
         {
-            DeviceRegisters.Bar => _barBytes,
+            DeviceRegisters.Bar => _model.BarBytes,
             DeviceRegisters.ConfigSpace => DeviceRegisters.ConfigSpaceBytes,
             _ => throw new DeviceRefusedException($"{Model} has no region {region}", Errno.EINVAL),
         };

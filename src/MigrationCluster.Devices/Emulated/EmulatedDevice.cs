@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using MigrationCluster.Devices.Emulated.State;
 using MigrationCluster.Devices.Native;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
@@ -17,11 +18,10 @@ namespace MigrationCluster.Devices.Emulated;
 /// which waits for another process, so that becoming P2P-quiet waits for the write under way without blocking
 /// registers. Order: PeerGate, then Sync.
 /// </remarks>
-public abstract partial class EmulatedDevice : IMigratableDevice
+public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevice
 {
-    private const int ModelFormatVersion = 1;
-
-    private readonly ulong _barBytes;
+    private readonly DeviceModel _model;
+    private readonly ModelParameters _parameters;
     private readonly int _vectors;
     private SafeFileHandle?[] _interrupts = [];
     private DeviceState _state = DeviceState.Running;
@@ -30,30 +30,27 @@ public abstract partial class EmulatedDevice : IMigratableDevice
     private bool _loadFailed;
     private bool _disposed;
 
-    protected EmulatedDevice(string model, int modelNumber, ulong barBytes, int vectors, MigrationCapabilities capabilities)
+    private protected EmulatedDevice(DeviceModel model, ModelParameters parameters)
     {
-        Model = model;
-        ModelNumber = modelNumber;
-        Capabilities = capabilities;
-        _barBytes = barBytes;
-        _vectors = vectors;
-        Shape = new DeviceShape(
-            CanReset: true,
-            [
-                new RegionShape(DeviceRegisters.Bar, barBytes, Readable: true, Writable: true, Mappable: false),
-                new RegionShape(DeviceRegisters.ConfigSpace, DeviceRegisters.ConfigSpaceBytes, true, true, false),
-            ],
-            [new InterruptShape(2, vectors)]);
-        ResetConfig();
+        _model = model;
+        _parameters = parameters;
+        _vectors = model.Vectors(parameters);
+        _config = DeviceConfigSpace.PowerOn(model, _vectors);
+        Shape = model.Shape(parameters);
     }
 
-    public string Model { get; }
+    public string Model => _model.Name;
 
     public DeviceShape Shape { get; }
 
-    protected int ModelNumber { get; }
+    /// <summary>Told what an operator should know of a load: one line, such as the sections it dropped.</summary>
+    public Action<string>? Log { get; set; }
 
-    protected MigrationCapabilities Capabilities { get; }
+    private protected ModelParameters Parameters => _parameters;
+
+    private protected int ModelNumber => _model.Number;
+
+    private MigrationCapabilities Capabilities => _model.Capabilities;
 
     protected Lock Sync { get; } = new();
 
@@ -92,6 +89,9 @@ public abstract partial class EmulatedDevice : IMigratableDevice
 
     /// <summary>A load begins; the model is at its power-on values.</summary>
     protected abstract IStateSections BeginLoad();
+
+    /// <summary>Whether this device's driver writes and reads a section.</summary>
+    private protected bool Knows(ModelSection section) => section.Since <= _parameters.Driver;
 
     /// <summary>State or control bits changed; engines may have work.</summary>
     protected virtual void OnActivityChanged()
@@ -132,6 +132,16 @@ public abstract partial class EmulatedDevice : IMigratableDevice
 
     protected const int CommonCount = 4;
 
+    // IDescribedDevice
+
+    public ValueTask<DeviceDescriptor> DescribeAsync(CancellationToken cancellationToken) =>
+        new(_model.Describe(DescriptorKind.Device, _parameters));
+
+    public ValueTask CheckVersionAsync(string version, CancellationToken cancellationToken) =>
+        new DeviceVersionString(_model, _parameters).Refusal(version) is { } refusal
+            ? throw new DeviceRefusedException($"{Model} does not take that version string: {refusal}", Errno.EINVAL)
+            : ValueTask.CompletedTask;
+
     // IMigratableDevice
 
     public ValueTask<MigrationCapabilities> ProbeMigrationAsync(CancellationToken cancellationToken) => new(Capabilities);
@@ -168,13 +178,15 @@ public abstract partial class EmulatedDevice : IMigratableDevice
                 throw new DeviceRefusedException($"{Model}'s state stream was refused; only a reset helps", Errno.EIO);
             if (_load is { IsComplete: false })
                 throw new DeviceRefusedException($"{Model}'s state stream is incomplete", Errno.EINVAL);
+            if (_load is { Dropped: { Count: > 0 } dropped })
+                Log?.Invoke($"{Model} dropped optional state sections that driver {_parameters.Driver} does not know: {string.Join(", ", dropped)}");
             _load = null;
         }
         if (next == DeviceState.Resuming)
         {
             ResetRegisters();
             _loadFailed = false;
-            _load = new StateStreamReader(Model, ModelFormatVersion, BeginLoad());
+            _load = new StateStreamReader(Model, DeviceModel.StreamFormatVersion, BeginLoad());
         }
         if (!DeviceArcs.IsSaving(next))
         {
@@ -182,7 +194,7 @@ public abstract partial class EmulatedDevice : IMigratableDevice
         }
         else if (!DeviceArcs.IsSaving(_state))
         {
-            _save = new StateStreamWriter(Model, ModelFormatVersion);
+            _save = new StateStreamWriter(Model, DeviceModel.StreamFormatVersion);
             BeginSave();
         }
         _state = next;
@@ -310,7 +322,7 @@ public abstract partial class EmulatedDevice : IMigratableDevice
             lock (Sync)
             {
                 ResetRegisters();
-                ResetConfig();
+                DeviceConfigSpace.PowerOn(_model, _vectors).CopyTo(_config, 0);
                 _save = null;
                 _load = null;
                 _loadFailed = false;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using MigrationCluster.Devices.Emulated.State;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -11,16 +12,23 @@ namespace MigrationCluster.Devices.Emulated;
 /// </summary>
 internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
 {
-    public static readonly IReadOnlyList<ModelParameter> Parameters =
-    [
-        new("memory-mib", "MiB", Default: 256, Minimum: 1, Maximum: 65_536),
-        new("dirty-rate", "MiB/s", Default: 20, Minimum: 0, Maximum: 8192),
-    ];
+    private static readonly ModelSection MemoryShape = new(1, "shape", Required: true);
+    private static readonly ModelSection Memory = new(2, "memory", Required: true);
+    private static readonly ModelSection RegisterValues = new(3, "registers", Required: true);
+    private static readonly ModelSection Statistics = new(4, "statistics", Required: false, Since: 2);
 
-    private const ushort ShapeSection = 1;
-    private const ushort MemorySection = 2;
-    private const ushort RegisterSection = 3;
-    private const ushort StatisticsSection = 4;
+    public static DeviceModel Description { get; } = new(
+        "gpu", Number: 2, GpuRegisters.BarBytes,
+        MigrationCapabilities.StopCopy | MigrationCapabilities.P2P | MigrationCapabilities.PreCopy,
+        [
+            new("memory-mib", "MiB", Default: 256, Minimum: 1, Maximum: 65_536),
+            new("dirty-rate", "MiB/s", Default: 20, Minimum: 0, Maximum: 8192, ParameterComparator.AtLeast),
+        ],
+        [new("1", new Dictionary<string, string>())],
+        [MemoryShape, Memory, RegisterValues, Statistics],
+        _ => 1,
+        parameters => new GpuDevice(parameters));
+
     private const int SlotValues = 3;
     private const int ModelRegisters = CommonCount;
     private const int RegisterCount = CommonCount + 4 + GpuRegisters.DoorbellSlots * SlotValues;
@@ -46,8 +54,7 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
     private ulong[]? _loadedRegisters;
 
     public GpuDevice(ModelParameters parameters)
-        : base("gpu", 2, GpuRegisters.BarBytes, vectors: 1,
-            MigrationCapabilities.StopCopy | MigrationCapabilities.P2P | MigrationCapabilities.PreCopy)
+        : base(Description, parameters)
     {
         _memory = new GpuMemory(parameters["memory-mib"]);
         _budget = new RateBudget(parameters["dirty-rate"] * 256.0, TimeSpan.FromMilliseconds(50));
@@ -153,7 +160,7 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
     {
         if (!_shapeSent)
         {
-            writer.Add(ShapeSection, 1, required: true, BitConverter.GetBytes((ulong)_memory.Blocks));
+            writer.Add(MemoryShape.Id, 1, MemoryShape.Required, BitConverter.GetBytes((ulong)_memory.Blocks));
             return _shapeSent = true;
         }
         if (_memory.TryTakeRun(_saveAt, out int first, out int count))
@@ -162,7 +169,7 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
             BitConverter.TryWriteBytes(head, first);
             BitConverter.TryWriteBytes(head[4..], count);
             // SAFETY: the mapping outlives the save session, except for a reset, which ends the session with it.
-            writer.Add(MemorySection, 1, required: true, head, _memory.Block(first), count * GpuMemory.BlockBytes);
+            writer.Add(Memory.Id, 1, Memory.Required, head, _memory.Block(first), count * GpuMemory.BlockBytes);
             _saveAt = first + count;
             _initialBlocksLeft = Math.Max(0, _initialBlocksLeft - count);
             return true;
@@ -170,12 +177,12 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
         if (!final) return false;
         if (!_registersSent)
         {
-            writer.Add(RegisterSection, 1, required: true, MemoryMarshal.AsBytes<ulong>(Registers()));
+            writer.Add(RegisterValues.Id, 1, RegisterValues.Required, MemoryMarshal.AsBytes<ulong>(Registers()));
             return _registersSent = true;
         }
-        if (!_statisticsSent)
+        if (!_statisticsSent && Knows(Statistics))
         {
-            writer.Add(StatisticsSection, 1, required: false, BitConverter.GetBytes(_doorbellsRefused));
+            writer.Add(Statistics.Id, 1, Statistics.Required, BitConverter.GetBytes(_doorbellsRefused));
             return _statisticsSent = true;
         }
         writer.End();
@@ -198,22 +205,15 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
 
     public SectionUse Begin(SectionHeader header)
     {
-        switch (header.Id, header.Version)
-        {
-            case (ShapeSection, 1):
-                return Sized(header, 8, "shape");
-            case (RegisterSection, 1):
-                return Sized(header, RegisterCount * 8, "registers");
-            case (StatisticsSection, 1):
-                return Sized(header, 8, "statistics");
-            case (MemorySection, 1):
-                if (!_shapeLoaded) throw new StateFormatException("gpu's memory comes before its shape");
-                return header.LengthBytes > RunHeadBytes
-                    ? SectionUse.Streamed
-                    : throw new StateFormatException($"a run of gpu memory has {header.LengthBytes} bytes");
-            default:
-                return SectionUse.Unknown;
-        }
+        if (header.Version != 1) return SectionUse.Unknown;
+        if (header.Id == MemoryShape.Id) return Sized(header, 8, "shape");
+        if (header.Id == RegisterValues.Id) return Sized(header, RegisterCount * 8, "registers");
+        if (header.Id == Statistics.Id && Knows(Statistics)) return Sized(header, 8, "statistics");
+        if (header.Id != Memory.Id) return SectionUse.Unknown;
+        if (!_shapeLoaded) throw new StateFormatException("gpu's memory comes before its shape");
+        return header.LengthBytes > RunHeadBytes
+            ? SectionUse.Streamed
+            : throw new StateFormatException($"a run of gpu memory has {header.LengthBytes} bytes");
     }
 
     private static SectionUse Sized(SectionHeader header, uint bytes, string what) => header.LengthBytes == bytes
@@ -222,20 +222,20 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
 
     public void TakeWhole(SectionHeader header, ReadOnlySpan<byte> data)
     {
-        switch (header.Id)
+        if (header.Id == MemoryShape.Id)
         {
-            case ShapeSection:
-                ulong blocks = BitConverter.ToUInt64(data);
-                if (blocks != (ulong)_memory.Blocks)
-                    throw new StateFormatException($"the state is of a gpu with {blocks} blocks, this one has {_memory.Blocks}");
-                _shapeLoaded = true;
-                break;
-            case RegisterSection:
-                _loadedRegisters = MemoryMarshal.Cast<byte, ulong>(data).ToArray();
-                break;
-            default:
-                _doorbellsRefused = BitConverter.ToUInt64(data);
-                break;
+            ulong blocks = BitConverter.ToUInt64(data);
+            if (blocks != (ulong)_memory.Blocks)
+                throw new StateFormatException($"the state is of a gpu with {blocks} blocks, this one has {_memory.Blocks}");
+            _shapeLoaded = true;
+        }
+        else if (header.Id == RegisterValues.Id)
+        {
+            _loadedRegisters = MemoryMarshal.Cast<byte, ulong>(data).ToArray();
+        }
+        else
+        {
+            _doorbellsRefused = BitConverter.ToUInt64(data);
         }
     }
 

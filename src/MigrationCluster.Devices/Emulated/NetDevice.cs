@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using MigrationCluster.Devices.Emulated.State;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
@@ -8,27 +9,45 @@ namespace MigrationCluster.Devices.Emulated;
 
 /// <summary>
 /// The <c>net</c> model: little state, a DMA engine that stamps pages of guest RAM at a set rate, and optionally P2P
-/// writes into a peer's doorbell. PRE_COPY (its receive filters), P2P and STOP_COPY.
+/// writes into a peer's doorbell. P2P, STOP_COPY and PRE_COPY: what the driver set up, and the receive filter if there is one, go
+/// early, because they change seldom; counters go last.
 /// </summary>
 internal sealed class NetDevice : EmulatedDevice, IStateSections
 {
-    public static readonly IReadOnlyList<ModelParameter> Parameters =
-    [
-        new("queues", "queues", Default: 4, Minimum: 1, Maximum: 64),
-        new("rx-filters", "filters", Default: 64, Minimum: 1, Maximum: 4096),
-        new("dma-rate", "MiB/s", Default: 20, Minimum: 0, Maximum: 4096),
-        new("p2p-rate", "writes/s", Default: 0, Minimum: 0, Maximum: 100_000),
-    ];
+    private const string FilterSize = "rx-filter-size";
 
-    private const ushort FilterSection = 1;
-    private const ushort RegisterSection = 2;
-    private const ushort StatisticsSection = 3;
-    private const int RegisterCount = CommonCount + 8;
+    private static readonly ModelSection Setup = new(1, "setup", Required: true);
+    private static readonly ModelSection RegisterValues = new(2, "registers", Required: true);
+    private static readonly ModelSection Statistics = new(3, "statistics", Required: false, Since: 2);
+    private static readonly ModelSection Filter = new(4, "rx-filter", Required: true, Since: 2, Parameter: FilterSize);
+
+    /// <summary>A device that does not know where the DMA faulted goes on, and faults there once more: it may be dropped.</summary>
+    private static readonly ModelSection Fault = new(5, "dma-fault", Required: false, Rare: true, Since: 2);
+
+    public static DeviceModel Description { get; } = new(
+        "net", Number: 1, NetRegisters.BarBytes,
+        MigrationCapabilities.StopCopy | MigrationCapabilities.P2P | MigrationCapabilities.PreCopy,
+        [
+            new("queues", "queues", Default: 4, Minimum: 1, Maximum: 64),
+            new(FilterSize, "filters", Default: 0, Minimum: 0, Maximum: 4096, Since: 2),
+            new("link-speed", "Mb/s", Default: 0, Minimum: 0, Maximum: 800_000, Since: 2),
+            new("dma-rate", "MiB/s", Default: 20, Minimum: 0, Maximum: 4096, ParameterComparator.AtLeast),
+            new("p2p-rate", "writes/s", Default: 0, Minimum: 0, Maximum: 100_000, ParameterComparator.AtLeast),
+        ],
+        [
+            new("1", new Dictionary<string, string>()),
+            new("2", new Dictionary<string, string> { [FilterSize] = "32" }),
+        ],
+        [Setup, RegisterValues, Statistics, Filter, Fault],
+        parameters => (int)parameters["queues"],
+        parameters => new NetDevice(parameters));
+
+    private const int SetupCount = 3;
+    private const int RegisterCount = CommonCount + 4;
     private const int PagesPerBatch = 16;
     private const ulong PagesPerInterrupt = 64;
     private static readonly TimeSpan PeerTimeLimit = TimeSpan.FromSeconds(5);
 
-    private readonly int _queues;
     private readonly ulong[] _filters;
     private readonly Engine _dmaEngine;
     private readonly Engine _peerEngine;
@@ -39,18 +58,16 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
     private ulong _dmaBase, _dmaSize, _dmaPages, _dmaAccumulator;
     private ulong _peerAddress, _peerSent, _peerSum, _filterIndex;
     private ulong _peerRefused;
-    private bool _dmaFaulted;
+    private ulong? _faultAddress;
 
-    private bool _filtersDirty, _initialSent, _registersSent, _statisticsSent;
-    private ulong[]? _loadedRegisters;
+    private bool _setupDirty, _filtersDirty, _initialSent, _registersSent, _statisticsSent, _faultSent;
+    private ulong[]? _loadedSetup, _loadedRegisters;
     private bool _filtersLoaded;
 
     public NetDevice(ModelParameters parameters)
-        : base("net", 1, NetRegisters.BarBytes, (int)parameters["queues"],
-            MigrationCapabilities.StopCopy | MigrationCapabilities.P2P | MigrationCapabilities.PreCopy)
+        : base(Description, parameters)
     {
-        _queues = (int)parameters["queues"];
-        _filters = new ulong[parameters["rx-filters"]];
+        _filters = new ulong[parameters[FilterSize]];
         var burst = TimeSpan.FromMilliseconds(50);
         _dmaBudget = new RateBudget(parameters["dma-rate"] * 256.0, burst);
         _peerBudget = new RateBudget(parameters["p2p-rate"], burst);
@@ -69,9 +86,12 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         NetRegisters.PeerSum => _peerSum,
         NetRegisters.PeerRefused => _peerRefused,
         NetRegisters.FilterIndex => _filterIndex,
+        NetRegisters.FilterValue when _filters.Length == 0 => 0,
         NetRegisters.FilterValue => _filterIndex < (ulong)_filters.Length ? _filters[_filterIndex] : ulong.MaxValue,
-        NetRegisters.Queues => (ulong)_queues,
+        NetRegisters.Queues => Parameters["queues"],
         NetRegisters.Filters => (ulong)_filters.Length,
+        NetRegisters.LinkSpeed => Parameters["link-speed"],
+        NetRegisters.FaultAddress => Knows(Fault) ? _faultAddress ?? ulong.MaxValue : 0,
         _ => 0,
     };
 
@@ -88,12 +108,19 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
                 if (offset == NetRegisters.DmaBase) _dmaBase = value;
                 else _dmaSize = value;
                 _dmaPages = _dmaAccumulator = 0;
+                _faultAddress = null;
+                _setupDirty = true;
                 break;
             case NetRegisters.PeerAddress:
                 _peerAddress = value;
+                _setupDirty = true;
+                break;
+            case NetRegisters.FilterIndex or NetRegisters.FilterValue when _filters.Length == 0:
+                // Without a filter there are no such registers: as anywhere else in the BAR, nothing happens.
                 break;
             case NetRegisters.FilterIndex:
                 _filterIndex = value;
+                _filtersDirty = true;
                 break;
             case NetRegisters.FilterValue when _filterIndex < (ulong)_filters.Length:
                 _filters[_filterIndex] = value;
@@ -118,7 +145,7 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
     }
 
     private bool DmaIsActive =>
-        (Control & NetRegisters.ControlDma) != 0 && _dmaSize != 0 && !_dmaFaulted && MayDma(DeviceAction.OutgoingDma);
+        (Control & NetRegisters.ControlDma) != 0 && _dmaSize != 0 && _faultAddress is null && MayDma(DeviceAction.OutgoingDma);
 
     private bool StepDma(TimeSpan elapsed)
     {
@@ -127,7 +154,7 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
             lock (Sync)
             {
                 if (!DmaIsActive) return false;
-                for (int i = 0; i < Math.Min(due, PagesPerBatch) && !_dmaFaulted; i++) WriteNextPage();
+                for (int i = 0; i < Math.Min(due, PagesPerBatch) && _faultAddress is null; i++) WriteNextPage();
             }
             if (due <= PagesPerBatch) return true;
         }
@@ -143,7 +170,7 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         {
             // As on a bus: the access faults, the device reports it and stands still until it is set up anew.
             Errors++;
-            _dmaFaulted = true;
+            _faultAddress = address.Value;
             return;
         }
         // SAFETY: page is a whole mapped page, held in place by Sync.
@@ -152,7 +179,7 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         mark.Set();
         _dmaAccumulator += PageStamp.Mix(number, version + 1) - PageStamp.Mix(number, version);
         _dmaPages++;
-        if (_dmaPages % PagesPerInterrupt == 0) RaiseInterrupt((int)(_dmaPages / PagesPerInterrupt % (ulong)_queues));
+        if (_dmaPages % PagesPerInterrupt == 0) RaiseInterrupt((int)(_dmaPages / PagesPerInterrupt % Parameters["queues"]));
     }
 
     private bool StepPeer(TimeSpan elapsed)
@@ -225,37 +252,50 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
     {
         _dmaBase = _dmaSize = _dmaPages = _dmaAccumulator = 0;
         _peerAddress = _peerSent = _peerSum = _peerRefused = _filterIndex = 0;
-        _dmaFaulted = false;
+        _faultAddress = null;
         Array.Clear(_filters);
     }
 
-    protected override ulong Checksum() =>
-        ContentHash.Append(ContentHash.Append((ulong)ModelNumber, Registers()), _filters);
+    protected override ulong Checksum() => ContentHash.Append(
+        ContentHash.Append(ContentHash.Append((ulong)ModelNumber, SetupValues()), Registers()), FilterValues());
 
     protected override void BeginSave()
     {
-        _filtersDirty = true;
-        _initialSent = _registersSent = _statisticsSent = false;
+        _setupDirty = true;
+        _filtersDirty = _filters.Length > 0;
+        _initialSent = _registersSent = _statisticsSent = _faultSent = false;
     }
 
     protected override bool AddNextSection(StateStreamWriter writer, bool final)
     {
+        if (_setupDirty)
+        {
+            Add(writer, Setup, SetupValues());
+            _setupDirty = false;
+            _initialSent = !_filtersDirty;
+            return true;
+        }
         if (_filtersDirty)
         {
-            writer.Add(FilterSection, 1, required: true, MemoryMarshal.AsBytes<ulong>(_filters));
+            Add(writer, Filter, FilterValues());
             _filtersDirty = false;
             return _initialSent = true;
         }
         if (!final) return false;
         if (!_registersSent)
         {
-            writer.Add(RegisterSection, 1, required: true, MemoryMarshal.AsBytes<ulong>(Registers()));
+            Add(writer, RegisterValues, Registers());
             return _registersSent = true;
         }
-        if (!_statisticsSent)
+        if (!_statisticsSent && Knows(Statistics))
         {
-            writer.Add(StatisticsSection, 1, required: false, BitConverter.GetBytes(_peerRefused));
+            Add(writer, Statistics, _peerRefused);
             return _statisticsSent = true;
+        }
+        if (!_faultSent && Knows(Fault) && _faultAddress is { } address)
+        {
+            Add(writer, Fault, address);
+            return _faultSent = true;
         }
         writer.End();
         return true;
@@ -263,43 +303,58 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
 
     protected override PreCopyBytes RemainingPreCopy()
     {
-        ulong bytes = _filtersDirty ? (ulong)(StateFormat.SectionHeaderBytes + _filters.Length * 8) : 0;
+        int setup = _setupDirty ? StateFormat.SectionHeaderBytes + SetupCount * 8 : 0;
+        int filters = _filtersDirty ? StateFormat.SectionHeaderBytes + (_filters.Length + 1) * 8 : 0;
+        ulong bytes = (ulong)(setup + filters);
         return _initialSent ? new PreCopyBytes(0, bytes) : new PreCopyBytes(bytes, 0);
     }
 
     protected override IStateSections BeginLoad()
     {
-        _loadedRegisters = null;
+        _loadedSetup = _loadedRegisters = null;
         _filtersLoaded = false;
         return this;
     }
 
-    public SectionUse Begin(SectionHeader header) => (header.Id, header.Version) switch
+    public SectionUse Begin(SectionHeader header)
     {
-        (FilterSection, 1) => Sized(header, (uint)_filters.Length * 8, "filters"),
-        (RegisterSection, 1) => Sized(header, RegisterCount * 8, "registers"),
-        (StatisticsSection, 1) => Sized(header, 8, "statistics"),
-        _ => SectionUse.Unknown,
-    };
+        if (header.Version != 1) return SectionUse.Unknown;
+        if (header.Id == Setup.Id) return Sized(header, SetupCount, Setup);
+        if (header.Id == RegisterValues.Id) return Sized(header, RegisterCount, RegisterValues);
+        if (header.Id == Statistics.Id && Knows(Statistics)) return Sized(header, 1, Statistics);
+        if (header.Id == Fault.Id && Knows(Fault)) return Sized(header, 1, Fault);
+        // Without a filter of its own this device knows no such section either: it is required, so the stream is refused.
+        return header.Id == Filter.Id && _filters.Length > 0 ? Sized(header, _filters.Length + 1, Filter) : SectionUse.Unknown;
+    }
 
-    private static SectionUse Sized(SectionHeader header, uint bytes, string what) => header.LengthBytes == bytes
+    private static SectionUse Sized(SectionHeader header, int values, ModelSection section) => header.LengthBytes == values * 8
         ? SectionUse.Whole
-        : throw new StateFormatException($"net's {what} have {header.LengthBytes} bytes instead of {bytes}");
+        : throw new StateFormatException($"net's {section.Name} has {header.LengthBytes} bytes instead of {values * 8}");
 
     public void TakeWhole(SectionHeader header, ReadOnlySpan<byte> data)
     {
-        switch (header.Id)
+        var values = MemoryMarshal.Cast<byte, ulong>(data);
+        if (header.Id == Setup.Id)
         {
-            case FilterSection:
-                data.CopyTo(MemoryMarshal.AsBytes(_filters.AsSpan()));
-                _filtersLoaded = true;
-                break;
-            case RegisterSection:
-                _loadedRegisters = MemoryMarshal.Cast<byte, ulong>(data).ToArray();
-                break;
-            default:
-                _peerRefused = BitConverter.ToUInt64(data);
-                break;
+            _loadedSetup = values.ToArray();
+        }
+        else if (header.Id == RegisterValues.Id)
+        {
+            _loadedRegisters = values.ToArray();
+        }
+        else if (header.Id == Filter.Id)
+        {
+            _filterIndex = values[0];
+            values[1..].CopyTo(_filters);
+            _filtersLoaded = true;
+        }
+        else if (header.Id == Fault.Id)
+        {
+            _faultAddress = values[0];
+        }
+        else
+        {
+            _peerRefused = values[0];
         }
     }
 
@@ -308,19 +363,25 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
 
     public void Finish()
     {
-        if (!_filtersLoaded || _loadedRegisters is not { } values)
-            throw new StateFormatException("net's state lacks its filters or its registers");
+        if (_loadedSetup is not { } setup || _loadedRegisters is not { } values || (_filters.Length > 0 && !_filtersLoaded))
+            throw new StateFormatException("net's state lacks its setup, its registers or its receive filter");
         LoadCommon(values);
-        (_dmaBase, _dmaSize, _dmaPages, _dmaAccumulator) = (values[4], values[5], values[6], values[7]);
-        (_peerAddress, _peerSent, _peerSum, _filterIndex) = (values[8], values[9], values[10], values[11]);
+        (_dmaBase, _dmaSize, _peerAddress) = (setup[0], setup[1], setup[2]);
+        (_dmaPages, _dmaAccumulator, _peerSent, _peerSum) = (values[4], values[5], values[6], values[7]);
     }
+
+    private static void Add(StateStreamWriter writer, ModelSection section, params ReadOnlySpan<ulong> values) =>
+        writer.Add(section.Id, 1, section.Required, MemoryMarshal.AsBytes(values));
+
+    private ulong[] SetupValues() => [_dmaBase, _dmaSize, _peerAddress];
+
+    private ulong[] FilterValues() => _filters.Length == 0 ? [] : [_filterIndex, .. _filters];
 
     private ulong[] Registers()
     {
         ulong[] values = new ulong[RegisterCount];
         SaveCommon(values);
-        (values[4], values[5], values[6], values[7]) = (_dmaBase, _dmaSize, _dmaPages, _dmaAccumulator);
-        (values[8], values[9], values[10], values[11]) = (_peerAddress, _peerSent, _peerSum, _filterIndex);
+        (values[4], values[5], values[6], values[7]) = (_dmaPages, _dmaAccumulator, _peerSent, _peerSum);
         return values;
     }
 }

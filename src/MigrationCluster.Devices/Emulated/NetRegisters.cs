@@ -30,14 +30,19 @@ public static class NetRegisters
     /// <summary>Read-only: P2P writes that were refused and tried again.</summary>
     public const ulong PeerRefused = 0x78;
 
-    /// <summary>Read-write: which receive filter <see cref="FilterValue"/> stands for.</summary>
+    /// <summary>Read-write: which receive filter <see cref="FilterValue"/> stands for. Both are there only with rx-filter-size &gt; 0.</summary>
     public const ulong FilterIndex = 0x80;
     public const ulong FilterValue = 0x88;
 
-    /// <summary>Read-only.</summary>
+    /// <summary>Read-only: queues, and receive filters (rx-filter-size).</summary>
     public const ulong Queues = 0x90;
     public const ulong Filters = 0x98;
 
-    public const int Count = 0x98 / 8 + 1;
+    /// <summary>Read-only: link-speed in Mb/s; 0: hidden from the guest.</summary>
+    public const ulong LinkSpeed = 0xA0;
+
+    /// <summary>Read-only: where DMA last faulted, all ones: nowhere. Setting the area up anew clears it.</summary>
+    public const ulong FaultAddress = 0xA8;
+
     public const ulong BarBytes = 4096;
 }

@@ -7,24 +7,33 @@ namespace MigrationCluster.Devices.Emulated;
 /// <summary>The <c>serial</c> model: a loop-back port of a few bytes. STOP_COPY only, no P2P, no DMA.</summary>
 internal sealed class SerialDevice : EmulatedDevice, IStateSections
 {
-    public static readonly IReadOnlyList<ModelParameter> Parameters =
-        [new("fifo", "bytes", Default: 16, Minimum: 1, Maximum: 4096)];
+    private static readonly ModelSection RegisterValues = new(1, "registers", Required: true);
+    private static readonly ModelSection Fifo = new(2, "fifo", Required: true);
 
-    private const ushort RegisterSection = 1;
-    private const ushort FifoSection = 2;
+    /// <summary>Without it a driver would believe that nothing was lost: a device that does not know it must not take the state.</summary>
+    private static readonly ModelSection Overrun = new(3, "overrun", Required: true, Rare: true, Since: 2);
+
+    public static DeviceModel Description { get; } = new(
+        "serial", Number: 3, SerialRegisters.BarBytes, MigrationCapabilities.StopCopy,
+        [new("fifo", "bytes", Default: 16, Minimum: 1, Maximum: 4096)],
+        [new("1", new Dictionary<string, string>())],
+        [RegisterValues, Fifo, Overrun],
+        _ => 1,
+        parameters => new SerialDevice(parameters));
+
     private const int RegisterCount = CommonCount + 2;
 
     private readonly int _capacity;
     private readonly Queue<byte> _fifo = new();
     private ulong _written;
     private ulong _taken;
-    private bool _registersSent;
-    private bool _fifoSent;
+    private ulong _overrun;
+    private bool _registersSent, _fifoSent, _overrunSent;
     private ulong[]? _loadedRegisters;
     private byte[]? _loadedFifo;
 
     public SerialDevice(ModelParameters parameters)
-        : base("serial", 3, SerialRegisters.BarBytes, vectors: 1, MigrationCapabilities.StopCopy) =>
+        : base(Description, parameters) =>
         _capacity = (int)parameters["fifo"];
 
     protected override ulong ReadModelRegister(ulong offset) => offset switch
@@ -34,6 +43,7 @@ internal sealed class SerialDevice : EmulatedDevice, IStateSections
         SerialRegisters.Written => _written,
         SerialRegisters.Taken => _taken,
         SerialRegisters.Receive => Take(),
+        SerialRegisters.Overrun => Knows(Overrun) ? _overrun : 0,
         _ => 0,
     };
 
@@ -43,6 +53,7 @@ internal sealed class SerialDevice : EmulatedDevice, IStateSections
         if (_fifo.Count == _capacity)
         {
             Errors++;
+            _overrun++;
             return;
         }
         _fifo.Enqueue((byte)value);
@@ -60,7 +71,7 @@ internal sealed class SerialDevice : EmulatedDevice, IStateSections
     protected override void ResetModel()
     {
         _fifo.Clear();
-        _written = _taken = 0;
+        _written = _taken = _overrun = 0;
     }
 
     protected override ulong Checksum()
@@ -70,19 +81,24 @@ internal sealed class SerialDevice : EmulatedDevice, IStateSections
         return hash;
     }
 
-    protected override void BeginSave() => _registersSent = _fifoSent = false;
+    protected override void BeginSave() => _registersSent = _fifoSent = _overrunSent = false;
 
     protected override bool AddNextSection(StateStreamWriter writer, bool final)
     {
         if (!_registersSent)
         {
-            writer.Add(RegisterSection, 1, required: true, MemoryMarshal.AsBytes<ulong>(Registers()));
+            writer.Add(RegisterValues.Id, 1, RegisterValues.Required, MemoryMarshal.AsBytes<ulong>(Registers()));
             return _registersSent = true;
         }
         if (!_fifoSent)
         {
-            writer.Add(FifoSection, 1, required: true, _fifo.ToArray());
+            writer.Add(Fifo.Id, 1, Fifo.Required, _fifo.ToArray());
             return _fifoSent = true;
+        }
+        if (!_overrunSent && Knows(Overrun) && _overrun > 0)
+        {
+            writer.Add(Overrun.Id, 1, Overrun.Required, BitConverter.GetBytes(_overrun));
+            return _overrunSent = true;
         }
         writer.End();
         return true;
@@ -98,19 +114,23 @@ internal sealed class SerialDevice : EmulatedDevice, IStateSections
         return this;
     }
 
-    public SectionUse Begin(SectionHeader header) => (header.Id, header.Version) switch
+    public SectionUse Begin(SectionHeader header)
     {
-        (RegisterSection, 1) when header.LengthBytes == RegisterCount * 8 => SectionUse.Whole,
-        (RegisterSection, 1) => throw new StateFormatException($"serial's registers have {header.LengthBytes} bytes instead of {RegisterCount * 8}"),
-        (FifoSection, 1) when header.LengthBytes <= _capacity => SectionUse.Whole,
-        (FifoSection, 1) => throw new StateFormatException($"serial's FIFO has {header.LengthBytes} bytes, more than {_capacity}"),
-        _ => SectionUse.Unknown,
-    };
+        if (header.Version != 1) return SectionUse.Unknown;
+        if (header.Id == RegisterValues.Id) return Sized(header, header.LengthBytes == RegisterCount * 8, RegisterValues);
+        if (header.Id == Fifo.Id) return Sized(header, header.LengthBytes <= _capacity, Fifo);
+        return header.Id == Overrun.Id && Knows(Overrun) ? Sized(header, header.LengthBytes == 8, Overrun) : SectionUse.Unknown;
+    }
+
+    private SectionUse Sized(SectionHeader header, bool fits, ModelSection section) => fits
+        ? SectionUse.Whole
+        : throw new StateFormatException($"serial's {section.Name} has {header.LengthBytes} bytes, which a FIFO of {_capacity} does not take");
 
     public void TakeWhole(SectionHeader header, ReadOnlySpan<byte> data)
     {
-        if (header.Id == RegisterSection) _loadedRegisters = MemoryMarshal.Cast<byte, ulong>(data).ToArray();
-        else _loadedFifo = data.ToArray();
+        if (header.Id == RegisterValues.Id) _loadedRegisters = MemoryMarshal.Cast<byte, ulong>(data).ToArray();
+        else if (header.Id == Fifo.Id) _loadedFifo = data.ToArray();
+        else _overrun = BitConverter.ToUInt64(data);
     }
 
     public void TakePiece(SectionHeader header, uint offset, ReadOnlySpan<byte> piece) =>

@@ -15,5 +15,8 @@ public static class SerialRegisters
     /// <summary>Read-only, with the effect of taking: the oldest byte of the FIFO, all ones when it is empty.</summary>
     public const ulong Receive = 0x68;
 
+    /// <summary>Read-only: bytes that were lost because the FIFO was full.</summary>
+    public const ulong Overrun = 0x70;
+
     public const ulong BarBytes = 4096;
 }

@@ -36,8 +36,13 @@ internal static class LaunchFile
         }
         if (spec is null) throw new LaunchException($"{path}: a launch spec is not null");
         var wrong = Problems(spec).ToList();
-        return wrong.Count == 0 ? spec : throw new LaunchException($"{path}: {string.Join("; ", wrong)}");
+        if (wrong.Count > 0) throw new LaunchException($"{path}: {string.Join("; ", wrong)}");
+        return spec with { Devices = [.. spec.Devices.Select(Expand)] };
     }
+
+    /// <summary>From here on a version is the parameters it stands for.</summary>
+    private static LaunchDevice Expand(LaunchDevice device) => device.Model is not { } model ? device
+        : device with { Version = null, Parameters = DeviceModels.Expand(model, device.Version, device.Parameters) };
 
     private static IEnumerable<string> Problems(LaunchSpec spec)
     {
@@ -55,34 +60,22 @@ internal static class LaunchFile
             if (NameProblem(DeviceName.Parse, device.Name) is { } name) yield return name;
             if (device.Name == DeviceName.Machine.Value) yield return $"device name '{device.Name}' is the machine's own";
             if (!seen.Add(device.Name)) yield return $"there are two devices '{device.Name}'";
-            if (ModelProblem(device) is { } model) yield return $"device '{device.Name}': {model}";
-            foreach (string problem in PeerProblems(spec, device)) yield return $"device '{device.Name}': {problem}";
+            if (DeviceTemplates.Problem(device.Model, device.Version, device.Parameters, device.Command) is { } problem)
+                yield return $"device '{device.Name}': {problem}";
+            foreach (string peer in PeerProblems(spec, device)) yield return $"device '{device.Name}': {peer}";
         }
         if (spec.MemoryMiB is >= MinMemoryMiB and <= MaxMemoryMiB && GuestMap.Problem(spec) is { } map) yield return map;
     }
 
     private static IEnumerable<string> PeerProblems(LaunchSpec spec, LaunchDevice device)
     {
-        if (device.PeerToPeer.Count > 0 && device.Model != "net") yield return $"a {device.Model} starts no P2P DMA";
+        if (device.PeerToPeer.Count > 0 && device.Model != "net") yield return $"a {device.Model ?? LaunchDevice.Foreign} device starts no P2P DMA";
         if (device.PeerToPeer.Count > 1) yield return "a net does P2P DMA into one peer at most";
         foreach (string name in device.PeerToPeer)
         {
             var peer = spec.Devices.FirstOrDefault(other => other.Name == name);
             if (peer is null) yield return $"P2P peer '{name}' is no device of this guest";
-            else if (peer.Model != "gpu") yield return $"P2P peer '{name}' is a {peer.Model}, which takes no P2P DMA";
-        }
-    }
-
-    private static string? ModelProblem(LaunchDevice device)
-    {
-        try
-        {
-            DeviceModels.Check(device.Model, device.Parameters);
-            return null;
-        }
-        catch (ModelParameterException e)
-        {
-            return e.Message;
+            else if (peer.Model != "gpu") yield return $"P2P peer '{name}' is a {peer.Model ?? LaunchDevice.Foreign} device, which takes no P2P DMA";
         }
     }
 

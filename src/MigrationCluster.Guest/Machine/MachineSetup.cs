@@ -25,7 +25,7 @@ internal static class MachineSetup
             ["peer-to-peer"] = string.Join(' ', launch.Devices.SelectMany(
                 device => device.PeerToPeer.Select(peer => $"{device.Name}>{peer}"))),
         };
-        return new SetupRecord(DeviceName.Machine.Value, MachineSlot, DeviceSetup.DescriptorOf(shape) with
+        return new SetupRecord(DeviceName.Machine.Value, MachineSlot, DescriptorShape.Of(DescriptorKind.Device, shape) with
         {
             Model = MachineState.Model,
             Parameters = [.. parameters.Select(p => new ParameterDescriptor(

@@ -57,17 +57,8 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
 
     private static Process Start(string socket, LaunchDevice device)
     {
-        string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
-        var start = new ProcessStartInfo(self) { RedirectStandardInput = true, UseShellExecute = false };
-        // Run as `dotnet mc-guest.dll` rather than by its own executable.
-        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
-        foreach (string argument in (string[])["device", "--model", device.Model, "--socket", socket, "--lifeline"])
-            start.ArgumentList.Add(argument);
-        foreach (var (name, value) in device.Parameters)
-        {
-            start.ArgumentList.Add("--param");
-            start.ArgumentList.Add($"{name}={value}");
-        }
+        var start = device.Command is { } command ? Foreign(command, socket) : Own(device, socket);
+        start.RedirectStandardInput = true;
         try
         {
             return Process.Start(start)!;
@@ -77,6 +68,25 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
             throw new DeviceLostException($"cannot start the device server of {device.Name}: {e.Message}", e);
         }
     }
+
+    private static ProcessStartInfo Own(LaunchDevice device, string socket)
+    {
+        string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
+        var start = new ProcessStartInfo(self);
+        // Run as `dotnet mc-guest.dll` rather than by its own executable.
+        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
+        foreach (string argument in (string[])["device", "--model", device.Model!, "--socket", socket, "--lifeline"])
+            start.ArgumentList.Add(argument);
+        foreach (var (name, value) in device.Parameters)
+        {
+            start.ArgumentList.Add("--param");
+            start.ArgumentList.Add($"{name}={value}");
+        }
+        return start;
+    }
+
+    private static ProcessStartInfo Foreign(IReadOnlyList<string> command, string socket) => new(
+        command[0], command.Skip(1).Select(part => part.Replace(LaunchDevice.SocketPlaceholder, socket, StringComparison.Ordinal)));
 
     private static async Task<VfioUserClient> ConnectAsync(Process process, string socket, string name)
     {

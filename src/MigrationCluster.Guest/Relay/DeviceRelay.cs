@@ -59,8 +59,6 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
 
     public string Name => _launch.Name;
 
-    public string Model => _launch.Model;
-
     public MigrationCapabilities Capabilities { get; }
 
     public DeviceShape Shape => _device.Shape;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Emulated;
 using MigrationCluster.Protocol.Compatibility;
@@ -12,25 +11,15 @@ internal static class DeviceSetup
 {
     public static SetupRecord Describe(LaunchDevice launch, int slot, DeviceShape shape, MigrationCapabilities capabilities)
     {
-        string format = DeviceModels.StreamFormat(launch.Model);
-        var parameters = DeviceModels.Check(launch.Model, launch.Parameters).Effective;
-        return new SetupRecord(launch.Name, slot, DescriptorOf(shape) with
+        var own = DescriptorShape.Of(DescriptorKind.Device, shape) with { Capabilities = capabilities };
+        if (launch.Model is null) return new SetupRecord(launch.Name, slot, own);
+        var model = DeviceModels.Describe(launch.Model, null, launch.Parameters);
+        return new SetupRecord(launch.Name, slot, model with
         {
-            Model = launch.Model,
-            Parameters = [.. DeviceModels.ParametersOf(launch.Model).Select(p => new ParameterDescriptor(
-                p.Name, ParameterType.Number, ParameterComparator.Equal, parameters[p.Name],
-                p.Default.ToString(CultureInfo.InvariantCulture), SupportedValues.Range(p.Minimum, p.Maximum)))],
-            StreamFormatsWritten = [format],
-            StreamFormatsRead = [format],
+            Kind = DescriptorKind.Device,
+            Regions = own.Regions,
+            Interrupts = own.Interrupts,
             Capabilities = capabilities,
         });
     }
-
-    public static DeviceDescriptor DescriptorOf(DeviceShape shape) => DeviceDescriptor.Empty(DescriptorKind.Device) with
-    {
-        Regions = [.. shape.Regions.Where(region => region.SizeBytes > 0).OrderBy(region => region.Index).Select(region =>
-            new RegionDescriptor(region.Index, region.SizeBytes, region.Readable, region.Writable, region.Mappable))],
-        Interrupts = [.. shape.Interrupts.Where(interrupt => interrupt.Count > 0).OrderBy(interrupt => interrupt.Index)
-            .Select(interrupt => new InterruptDescriptor(interrupt.Index, interrupt.Count))],
-    };
 }

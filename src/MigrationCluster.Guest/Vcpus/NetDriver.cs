@@ -26,7 +26,7 @@ internal sealed class NetDriver(
 
     protected override async Task StepModelAsync(ulong step)
     {
-        if (_filters == 0) _filters = await ReadAsync(NetRegisters.Filters);
+        if (_filters == 0 && (_filters = await ReadAsync(NetRegisters.Filters)) == 0) return;
         // Filters are written in turn, so what one holds follows from the step that wrote it last.
         await WriteAsync(NetRegisters.FilterIndex, (step + 1) % _filters);
         await ExpectAsync(NetRegisters.FilterValue, step + 1 >= _filters ? PageStamp.Mix(step + 1 - _filters, 2) : 0);

@@ -1,6 +1,7 @@
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Hosting;
+using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Node.Cluster;
 
@@ -25,7 +26,7 @@ public sealed class ClusterNodes(AgentDirectory agents, NodeIdentity self)
         return new NodeView(
             agent.Name.Value, agent.Address, agent.Name == self.Name, inventory is not null,
             inventory?.MemoryMiB ?? 0, inventory?.FreeMiB ?? 0,
-            inventory?.Templates.ToDictionary(t => t.Key, t => t.Value.Model) ?? [],
+            inventory?.Templates.ToDictionary(t => t.Key, t => t.Value.Model ?? LaunchDevice.Foreign) ?? [],
             [.. inventory?.Guests.Select(guest => guest.Guest.Value) ?? []]);
     }
 }

@@ -45,7 +45,9 @@ public static class GuestAdmission
         [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template]))]);
 
     private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template) =>
-        new(device.Name, template.Model, template.Parameters ?? DeviceTemplate.NoParameters, device.PeerToPeer ?? []);
+        new(
+        device.Name, template.Model, template.Parameters ?? DeviceTemplate.NoParameters, device.PeerToPeer ?? [],
+        template.Version, template.Command);
 
     private static int Excess(DataDirectory data, string guest, string device)
     {

@@ -1,6 +1,7 @@
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Agents;
+using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Vfio;
@@ -20,7 +21,7 @@ public static class GuestInspector
         {
             var name = new DeviceName(device.Name);
             return new HostedDeviceState(
-                name, device.Model, await DeviceStateAsync(guest, name, cancellationToken), groups[device.Name]);
+                name, device.Model ?? LaunchDevice.Foreign, await DeviceStateAsync(guest, name, cancellationToken), groups[device.Name]);
         }));
         try
         {

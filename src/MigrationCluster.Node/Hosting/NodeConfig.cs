@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Node.Hosting;
 
@@ -49,23 +50,22 @@ public sealed record NodeConfig(int MemoryMiB, IReadOnlyDictionary<string, Devic
         if (MemoryMiB < 16) wrong.Add($"memoryMiB is {MemoryMiB}; a host gives its guests at least 16 MiB");
         foreach (var (name, template) in Templates)
         {
-            try
-            {
-                DeviceModels.Check(template.Model, template.Parameters ?? DeviceTemplate.NoParameters);
-            }
-            catch (ModelParameterException error)
-            {
-                wrong.Add($"templates.{name}: {error.Message}");
-            }
+            if (template.Problem() is { } problem) wrong.Add($"templates.{name}: {problem}");
         }
 
         return wrong;
     }
 }
 
-/// <param name="Model">a device model: net, gpu, serial.</param>
-/// <param name="Parameters">of the model; an absent one has its default.</param>
-public sealed record DeviceTemplate(string Model, IReadOnlyDictionary<string, string>? Parameters = null)
+/// <param name="Model">a device model: net, gpu, serial; null: <paramref name="Command"/> serves the device.</param>
+/// <param name="Parameters">of the model; an absent one is off.</param>
+/// <param name="Version">a version of the model, an alias of parameter values; explicit <paramref name="Parameters"/> win.</param>
+/// <param name="Command">a vfio-user server to start instead of a model, as in <see cref="LaunchDevice.Command"/>.</param>
+public sealed record DeviceTemplate(
+    string? Model = null, IReadOnlyDictionary<string, string>? Parameters = null, string? Version = null,
+    IReadOnlyList<string>? Command = null)
 {
     internal static readonly IReadOnlyDictionary<string, string> NoParameters = new Dictionary<string, string>();
+
+    internal string? Problem() => DeviceTemplates.Problem(Model, Version, Parameters ?? NoParameters, Command);
 }

@@ -58,7 +58,7 @@ public abstract class ServedModelContract(string model, params string[] paramete
     protected override async Task<IMigratableDevice> CreateAsync() => await ServedDevice.StartAsync(await base.CreateAsync());
 }
 
-public sealed class NetContractTests() : ModelContract("net", "dma-rate=32");
+public sealed class NetContractTests() : ModelContract("net", "dma-rate=32", "rx-filter-size=64");
 
 public sealed class GpuContractTests() : ModelContract("gpu", "memory-mib=1", "dirty-rate=64");
 

@@ -100,8 +100,8 @@ public class NetDeviceTests
     public async Task A_move_keeps_every_register_and_the_DMA_goes_on_where_it_stood()
     {
         using var ram = new MemfdRam(Start, Pages);
-        await using var source = Create("net", ("dma-rate", "64"));
-        await using var destination = Create("net", ("dma-rate", "64"));
+        await using var source = Create("net", ("dma-rate", "64"), ("rx-filter-size", "32"));
+        await using var destination = Create("net", ("dma-rate", "64"), ("rx-filter-size", "32"));
         await source.MapDmaAsync(Window(ram), default);
         await destination.MapDmaAsync(Window(ram), default);
         await Program(source);

@@ -22,9 +22,12 @@ public class LaunchFileTests
     [InlineData("\"uniform\"", "\"random\"", "'random', not one of uniform, hotset, sequential")]
     [InlineData("\"model\":\"net\"", "\"model\":\"fpga\"", "device model 'fpga' is unknown")]
     [InlineData("\"parameters\":{}", "\"parameters\":{\"queues\":\"99\"}", "'queues' is 99, which is outside 1..64")]
+    [InlineData("\"parameters\":{}", "\"parameters\":{},\"version\":\"3\"", "version '3' is unknown; there are 1, 2")]
+    [InlineData("\"parameters\":{}", "\"parameters\":{},\"command\":[\"x\"]", "a model and a command")]
+    [InlineData("\"model\":\"net\"", "\"model\":null,\"command\":[\"x\",\"-s\"]", "no argument of the command holds {socket}")]
     [InlineData("\"name\":\"net0\"", "\"name\":\"machine\"", "'machine' is the machine's own")]
     [InlineData("\"peerToPeer\":[]", "\"peerToPeer\":[\"gpu9\"]", "P2P peer 'gpu9' is no device of this guest")]
-    [InlineData("\"peerToPeer\":[]", "\"peerToPeer\":[\"net0\"]", "'net0' is a net, which takes no P2P DMA")]
+    [InlineData("\"peerToPeer\":[]", "\"peerToPeer\":[\"net0\"]", "'net0' is a net device, which takes no P2P DMA")]
     [InlineData("{\"guest\"", "\"guest\"", "JSON")]
     public async Task A_bad_launch_spec_is_refused_by_name(string part, string instead, string expected)
     {

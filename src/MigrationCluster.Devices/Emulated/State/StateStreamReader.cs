@@ -22,11 +22,15 @@ public sealed class StateStreamReader(string model, ushort formatVersion, IState
     }
 
     private readonly byte[] _fixed = new byte[StateFormat.HeaderBytes];
+    private readonly SortedSet<ushort> _dropped = [];
     private byte[] _whole = [];
     private Phase _phase = Phase.Header;
     private SectionHeader _section;
     private uint _taken;
     private uint _crc;
+
+    /// <summary>Ids of the optional sections that were skipped because nobody here knows them, each once.</summary>
+    public IReadOnlyCollection<ushort> Dropped => _dropped;
 
     /// <summary>Whether the end section was read and agreed.</summary>
     public bool IsComplete => _phase == Phase.Finished;
@@ -110,6 +114,7 @@ public sealed class StateStreamReader(string model, ushort formatVersion, IState
             default:
                 if (_section.Required)
                     throw Bad($"section {_section.Id} version {_section.Version} is required and unknown here");
+                _dropped.Add(_section.Id);
                 Enter(_section.LengthBytes == 0 ? Phase.SectionHeader : Phase.Skipped);
                 break;
         }
