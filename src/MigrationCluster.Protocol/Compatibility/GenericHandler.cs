@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Compatibility.Rules;
 
 namespace MigrationCluster.Protocol.Compatibility;
@@ -6,7 +7,7 @@ namespace MigrationCluster.Protocol.Compatibility;
 /// Compares what any two descriptors say, scheme by scheme: every scheme that is spoken must say yes, and one must. Drivers' names and
 /// versions are shown to people and never compared.
 /// </summary>
-public sealed class GenericHandler : ICompatibilityHandler
+public sealed class GenericHandler : ISlicedHandler
 {
     public string Name => "generic";
 

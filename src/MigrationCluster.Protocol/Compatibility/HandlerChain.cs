@@ -14,6 +14,9 @@ public sealed class HandlerChain(IReadOnlyList<ICompatibilityHandler> handlers)
         new GenericHandler(),
     ]);
 
+    /// <summary>In the order they are asked.</summary>
+    public IReadOnlyList<ICompatibilityHandler> Handlers => handlers;
+
     public Judgement Judge(Candidate candidate)
     {
         foreach (var handler in handlers)

@@ -8,22 +8,21 @@ namespace MigrationCluster.Protocol.Compatibility.Fleet;
 /// </summary>
 public sealed class CompatibilityMatrix
 {
-    private readonly VerdictKind[] _kinds;
+    private readonly int[] _forms;
+    private readonly PairVerdicts _verdicts;
+    private IReadOnlyList<Island>? _islands;
 
-    private CompatibilityMatrix(IReadOnlyList<HostName> hosts, VerdictKind[] kinds)
-    {
-        Hosts = hosts;
-        _kinds = kinds;
-        Islands = Island.Of(this);
-    }
+    private CompatibilityMatrix(IReadOnlyList<HostName> hosts, int[] forms, PairVerdicts verdicts) =>
+        (Hosts, _forms, _verdicts) = (hosts, forms, verdicts);
 
     public IReadOnlyList<HostName> Hosts { get; }
 
     /// <summary>Indices into <see cref="Hosts"/>.</summary>
-    public VerdictKind this[int source, int destination] => _kinds[source * Hosts.Count + destination];
+    public VerdictKind this[int source, int destination] =>
+        _forms[source] < 0 || _forms[destination] < 0 ? VerdictKind.Absent : _verdicts[_forms[source], _forms[destination]];
 
     /// <summary>The largest first. A host that cannot make the class is on none.</summary>
-    public IReadOnlyList<Island> Islands { get; }
+    public IReadOnlyList<Island> Islands => _islands ??= Island.Of(this);
 
     /// <summary>Every pair that works in one direction only, in the order of <see cref="Hosts"/>.</summary>
     public IEnumerable<OneWayEdge> OneWay
@@ -37,16 +36,29 @@ public sealed class CompatibilityMatrix
         }
     }
 
+    /// <param name="answers">what hosts said to version strings; null: nobody was asked.</param>
     public static CompatibilityMatrix Build(IReadOnlyList<HostOffer> hosts, HandlerChain handlers, VersionAnswers? answers = null)
     {
-        var kinds = new VerdictKind[hosts.Count * hosts.Count];
-        for (int source = 0; source < hosts.Count; source++)
-            if (hosts[source].Offer?.Instantiate() is { } device)
-                for (int destination = 0; destination < hosts.Count; destination++)
-                    if (hosts[destination] is { Offer: { } offer } host)
-                        kinds[source * hosts.Count + destination] = handlers.Judge(new Candidate(device, offer,
-                            device.VersionString is { } version && answers is not null ? answers(version, host.Host) : VersionAnswer.NotAsked)).Verdict.Kind();
-        return new CompatibilityMatrix([.. hosts.Select(host => host.Host)], kinds);
+        // Hosts that offer the same are one row and one column; not where an answer depends on who was asked.
+        var keys = new ContentKeys();
+        var offers = new List<DeviceDescriptor>();
+        var asked = new List<HostName>();
+        int[] forms = new int[hosts.Count];
+        for (int i = 0; i < forms.Length; i++)
+        {
+            forms[i] = -1;
+            if (hosts[i].Offer is not { } offer) continue;
+            DescriptorContent.WriteWhole(keys, offer);
+            if (answers is not null) keys.Write(hosts[i].Host.Value);
+            forms[i] = keys.Number(out bool isNew);
+            if (!isNew) continue;
+            offers.Add(offer);
+            asked.Add(hosts[i].Host);
+        }
+        DeviceDescriptor[] sources = [.. offers.Select(offer => offer.Instantiate())];
+        return new CompatibilityMatrix([.. hosts.Select(host => host.Host)], forms, PairVerdicts.Of(sources, offers, handlers,
+            answers is null ? (_, _) => VersionAnswer.NotAsked : (source, offer) => sources[source].VersionString is { } version
+                ? answers(version, asked[offer]) : VersionAnswer.NotAsked));
     }
 }
 

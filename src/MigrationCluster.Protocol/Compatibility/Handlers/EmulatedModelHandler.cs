@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Compatibility.Rules;
 
 namespace MigrationCluster.Protocol.Compatibility.Handlers;
@@ -7,7 +8,7 @@ namespace MigrationCluster.Protocol.Compatibility.Handlers;
 /// parameters, so a template that is created with the source's parameters has the source's interrupts; and each declares its
 /// stream format, so one that does not is no device of ours.
 /// </summary>
-public sealed class EmulatedModelHandler(params IReadOnlyList<string> models) : ICompatibilityHandler
+public sealed class EmulatedModelHandler(params IReadOnlyList<string> models) : ISlicedHandler
 {
     private readonly HashSet<string> _models = [.. models];
 

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Compatibility.Rules;
 
 namespace MigrationCluster.Protocol.Compatibility.Handlers;
@@ -6,7 +7,7 @@ namespace MigrationCluster.Protocol.Compatibility.Handlers;
 /// Mediated devices: known by a version string without a model name. The destination's errno decides, so without its answer there is no
 /// yes, whatever else agrees; what the devices show of their shape is compared all the same.
 /// </summary>
-public sealed class MdevHandler : ICompatibilityHandler
+public sealed class MdevHandler : ISlicedHandler
 {
     public string Name => "mdev";
 
