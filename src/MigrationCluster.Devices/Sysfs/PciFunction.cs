@@ -19,6 +19,6 @@ public sealed record PciFunction(
     string? Driver,
     string? DriverVersion,
     PciConfigSpace? Config,
-    IReadOnlyList<PciBar> Bars,
+    IReadOnlyList<PciBar>? Bars,
     int? IommuGroup,
     int? NumaNode);

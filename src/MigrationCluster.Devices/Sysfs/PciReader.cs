@@ -53,16 +53,20 @@ internal static partial class PciReader
         return config;
     }
 
-    private static List<PciBar> ReadBars(SysfsDirectory directory)
+    /// <returns>null: not all of it can be read.</returns>
+    private static List<PciBar>? ReadBars(SysfsDirectory directory)
     {
+        if (directory.Text("resource") is not { } resource) return null;
         var bars = new List<PciBar>();
-        if (directory.Text("resource") is not { } resource) return bars;
         string[] lines = resource.Split('\n');
         for (int index = 0; index < lines.Length && index <= PciBar.MaxIndex; index++)
         {
             if (!PciBar.TryParse(index, lines[index], out var bar))
+            {
                 directory.Report("resource", $"line {index} is '{SysfsDirectory.Shortened(lines[index])}', which is no region");
-            else if (bar is not null) bars.Add(bar);
+                return null;
+            }
+            if (bar is not null) bars.Add(bar);
         }
         return bars;
     }

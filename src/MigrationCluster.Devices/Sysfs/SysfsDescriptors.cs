@@ -28,20 +28,27 @@ public static class SysfsDescriptors
             type.Version, VersionAttribute.Of(type))),
     ];
 
-    private static SysfsDescriptor Of(PciFunction function) => new(
-        string.Create(CultureInfo.InvariantCulture, $"{function.Vendor:x4}:{function.Device:x4}"),
-        function.Address,
-        DeviceDescriptor.Empty(DescriptorKind.Device) with
+    private static SysfsDescriptor Of(PciFunction function)
+    {
+        var descriptor = DeviceDescriptor.Empty(DescriptorKind.Device) with
         {
             Identity = function is { SubsystemVendor: { } subsystemVendor, SubsystemDevice: { } subsystem }
                 ? new DeviceIdentity(function.Vendor, function.Device, subsystemVendor, subsystem)
                 : null,
-            Regions = [.. RegionsOf(function)],
-            Interrupts = [.. InterruptsOf(function)],
-            ConfigCapabilities = Whole(function)?.CapabilityIds ?? [],
             Driver = DriverOf(function),
-        },
-        null, null);
+        };
+        // Without privilege the tree shows a header only, which says nothing of capabilities; and half a shape is another shape.
+        if (function is { Bars: { } bars, Config: { SizeBytes: >= PciConfigSpace.StandardBytes } config })
+            descriptor = descriptor with
+            {
+                Regions = [.. RegionsOf(bars, config)],
+                Interrupts = [.. InterruptsOf(config)],
+                ConfigCapabilities = config.CapabilityIds,
+            };
+        return new SysfsDescriptor(
+            string.Create(CultureInfo.InvariantCulture, $"{function.Vendor:x4}:{function.Device:x4}"), function.Address,
+            descriptor, null, null);
+    }
 
     private static DeviceDescriptor Mediated(
         DescriptorKind kind, SysfsInventory inventory, string? parent, VersionReading version) =>
@@ -58,27 +65,21 @@ public static class SysfsDescriptors
         function.Driver is { } driver ? new DriverDescriptor(driver, function.DriverVersion) : null;
 
     /// <summary>As vfio-pci shows them: memory of a page or more can be mapped, the ROM is only read.</summary>
-    private static IEnumerable<RegionDescriptor> RegionsOf(PciFunction function)
+    private static IEnumerable<RegionDescriptor> RegionsOf(IReadOnlyList<PciBar> bars, PciConfigSpace config)
     {
-        foreach (var bar in function.Bars)
+        foreach (var bar in bars)
             yield return new RegionDescriptor(
                 bar.Index, bar.SizeBytes, Readable: true, Writable: bar.Index != RomIndex,
                 Mappable: bar.Index != RomIndex && bar.Kind == PciBarKind.Memory && bar.SizeBytes >= PageBytes);
-        if (Whole(function) is { } config)
-            yield return new RegionDescriptor(ConfigIndex, (ulong)config.SizeBytes, true, true, false);
+        yield return new RegionDescriptor(ConfigIndex, (ulong)config.SizeBytes, true, true, false);
     }
 
     /// <summary>As vfio-pci counts them: INTx, MSI, MSI-X, errors of PCI Express, and requests to give the device back.</summary>
-    private static IEnumerable<InterruptDescriptor> InterruptsOf(PciFunction function)
+    private static IEnumerable<InterruptDescriptor> InterruptsOf(PciConfigSpace config)
     {
-        if (Whole(function) is not { } config) yield break;
         int[] counts =
             [config.HasInterruptPin ? 1 : 0, config.MsiVectors, config.MsiXVectors, config.IsPciExpress ? 1 : 0, 1];
         for (int index = 0; index < counts.Length; index++)
             if (counts[index] > 0) yield return new InterruptDescriptor(index, counts[index]);
     }
-
-    /// <summary>Without privilege the tree shows a header only, which says nothing of capabilities.</summary>
-    private static PciConfigSpace? Whole(PciFunction function) =>
-        function.Config is { SizeBytes: >= PciConfigSpace.StandardBytes } config ? config : null;
 }
