@@ -6,6 +6,7 @@ using MigrationCluster.Guest.Memory;
 using MigrationCluster.Guest.Relay;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -112,7 +113,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
 
     private void RequireDevicesUp()
     {
-        if (_relays.FirstOrDefault(relay => GuestFence.IsStopped(relay.KnownState)) is { } stopped)
+        if (_relays.FirstOrDefault(relay => FencedArc.IsStopped(relay.KnownState)) is { } stopped)
             throw new DeviceRefusedException($"the machine waits for {stopped.Name}, which is in {stopped.KnownState}", Errno.EBUSY);
     }
 
@@ -121,7 +122,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(DevicesStopLimit);
-        while (_relays.FirstOrDefault(relay => GuestFence.IsRunning(relay.KnownState)) is { } running)
+        while (_relays.FirstOrDefault(relay => FencedArc.IsRunning(relay.KnownState)) is { } running)
         {
             if (limit.IsCancellationRequested)
                 throw new DeviceRefusedException($"the machine's registers are read after {running.Name} has stopped; it is in {running.KnownState}", Errno.EBUSY);

@@ -13,6 +13,7 @@ using MigrationCluster.Guest.Vcpus;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Guest.Processes;
 

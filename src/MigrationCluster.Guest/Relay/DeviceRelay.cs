@@ -7,6 +7,7 @@ using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Integrity;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -98,7 +99,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     public void RestoreConfigLater(ReadOnlySpan<byte> config) => _configToRestore = config.ToArray();
 
     /// <summary>Whether the vCPUs may touch registers now. A device that stands still is left alone.</summary>
-    public bool TakesGuestAccess => GuestFence.IsRunning(AccessState);
+    public bool TakesGuestAccess => FencedArc.IsRunning(AccessState);
 
     /// <summary>A peer's DMA into this device's BAR.</summary>
     /// <exception cref="DeviceRefusedException">EBUSY: not in this state; counted.</exception>
@@ -152,7 +153,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
 
     private async Task TakeArcAsync(DeviceState from, DeviceState next, CancellationToken cancellationToken)
     {
-        if (_configToRestore is { } config && from == DeviceState.Stop && GuestFence.IsRunning(next))
+        if (_configToRestore is { } config && from == DeviceState.Stop && FencedArc.IsRunning(next))
         {
             // Registers are reachable in Stop, and from its first moment of running on the device is bus master again.
             await _device.WriteRegionAsync(DeviceRegisters.ConfigSpace, 0, config, cancellationToken);
@@ -161,7 +162,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         }
         // No peer writes from here on. But it is known as stopped only once it is: until then it may signal interrupts,
         // which the machine's registers must hold.
-        _stopping = GuestFence.IsStopped(next);
+        _stopping = FencedArc.IsStopped(next);
         try
         {
             await _device.SetStateAsync(next, cancellationToken);

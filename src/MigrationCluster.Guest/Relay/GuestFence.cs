@@ -37,16 +37,7 @@ internal sealed class GuestFence(FenceFile file)
     /// <exception cref="DeviceRefusedException">EPERM: the record excludes it.</exception>
     public void RequireTransition(string who, DeviceState from, DeviceState to)
     {
-        var record = Record;
-        if (IsStopped(from) && IsRunning(to) && !record.MayRun)
-            throw Refuse($"{who} must not leave {from} for {to}: {Standing(record)}");
-        if (to == DeviceState.Resuming && record.Role != GuestRole.Incoming)
-            throw Refuse($"{who} must not be loaded: this process owns the guest at {record.Fence.Epoch}");
-        // The way back from StopCopy leads through Stop; from a running state only other running ones are left.
-        bool back = IsStopped(from) ? to is DeviceState.Stop or DeviceState.Running or DeviceState.RunningP2P
-            : to is DeviceState.Running or DeviceState.RunningP2P;
-        if (record.Kept && !back)
-            throw Refuse($"{who} stays running: the guest voted Kept({record.Fence.Epoch})");
+        if (FencedArc.Refusal(Record, who, from, to) is { } reason) throw Refuse(reason);
     }
 
     /// <exception cref="DeviceRefusedException">EPERM: the device belongs to a guest that runs here.</exception>
@@ -55,15 +46,6 @@ internal sealed class GuestFence(FenceFile file)
         if (Record.Role == GuestRole.Owner && state != DeviceState.Error)
             throw Refuse($"{who} must not be reset: this process owns the guest at {Record.Fence.Epoch}");
     }
-
-    public static bool IsStopped(DeviceState state) =>
-        state is DeviceState.Stop or DeviceState.StopCopy or DeviceState.Resuming;
-
-    public static bool IsRunning(DeviceState state) =>
-        state is DeviceState.Running or DeviceState.RunningP2P or DeviceState.PreCopy or DeviceState.PreCopyP2P;
-
-    private static string Standing(FenceRecord record) =>
-        record.Yielded ? $"the guest voted Yielded({record.Fence.Epoch})" : $"no permit({record.Fence.Epoch}) was given";
 
     private static DeviceRefusedException Refuse(string reason) => new(reason, Errno.EPERM);
 }

@@ -6,6 +6,7 @@ using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Node.Guests;
 

@@ -1,7 +1,6 @@
 using MigrationCluster.Protocol.Identity;
-using MigrationCluster.Protocol.Ownership;
 
-namespace MigrationCluster.Devices.Ownership;
+namespace MigrationCluster.Protocol.Ownership;
 
 /// <summary>Whether a guest process may be launched over what the fence file of its directory says.</summary>
 /// <remarks>
