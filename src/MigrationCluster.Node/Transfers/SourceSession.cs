@@ -112,12 +112,30 @@ public sealed class SourceSession(
         try
         {
             await machine.CastVoteAsync(cast.Vote, null, cancel);
-            return new SourceCommand.VoteCast(cast.Vote, time.GetUtcNow());
+            var stands = cast.Vote == Vote.Kept ? await ReadStandsAsync(devices, cancel) : new Dictionary<string, DeviceState>();
+            return new SourceCommand.VoteCast(cast.Vote, stands, time.GetUtcNow());
         }
         catch (DeviceRefusedException refused)
         {
             return new SourceCommand.VoteExcluded(cast.Vote, refused.Message, time.GetUtcNow());
         }
+    }
+
+    /// <summary>Where every device really stands. One that does not tell is as good as broken: it must not hold the others up.</summary>
+    private static async Task<IReadOnlyDictionary<string, DeviceState>> ReadStandsAsync(SessionDevices devices, CancellationToken cancel)
+    {
+        var stands = await Task.WhenAll(devices.InOrder.Select(async device =>
+        {
+            try
+            {
+                return (device.Device, State: await devices.ReadStateAsync(device.Device, cancel));
+            }
+            catch (Exception error) when (error is IOException or ActorFailedException && device.Device != DeviceName.Machine)
+            {
+                return (device.Device, State: DeviceState.Error);
+            }
+        }));
+        return stands.ToDictionary(pair => pair.Device.Value, pair => pair.State);
     }
 
     private async Task<SourceCommand> ReleaseAsync(CancellationToken cancel)

@@ -85,13 +85,15 @@ public sealed class CoordinatorMachine
             ReadyToSwitch when s.Phase == MigrationPhase.PreCopy => Enter(observed, MigrationPhase.Quiescing),
             GroupQuiet when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.StopAndCopy),
             FinalStateSent when s.Phase == MigrationPhase.StopAndCopy => Verify(s with { Sent = (FinalStateSent)heard }, observed),
+            // While the row is undecided an abort may still be turned back, should the source's guest turn out dead.
+            FinalStateSent or DestinationVerified when IsRollingBackUndecided(s) => Accept(observed),
             DestinationVerified verified => Verify(s with { Verified = verified }, observed),
             GuestResumed when s.Phase == MigrationPhase.Resuming => Enter(observed, MigrationPhase.Completed),
             GuestKept or IncomingDiscarded when s.Phase == MigrationPhase.RollingBack => RolledBack(s, observed),
             // The guest kept itself (pause deadline), or a failure on either host: undecided, so abort.
             SourceFailed failed when MayAbort(s) => AbortOn(observed, failed.Code, failed.Reason),
             // Yielded but undecided, and the destination is broken: abort; the raised epoch lets the source resume.
-            DestinationFailed failed when MayAbort(s) || StillUndecided(s) => AbortOn(observed, failed.Code, failed.Reason),
+            DestinationFailed failed when MayAbort(s) || StillUndecided(s) || WaitsForDestination(s) => AbortOn(observed, failed.Code, failed.Reason),
             SourceGuestDied died => SourceDied(s, died, observed),
             ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or MachinePaused or DevicesStopped
                 or IterationFinished or DestinationFailed or SourceFailed => Accept(observed),
@@ -105,6 +107,8 @@ public sealed class CoordinatorMachine
     {
         bool early = s.Phase is not (MigrationPhase.StopAndCopy or MigrationPhase.Verifying);
         if (early && s.Phase != MigrationPhase.Quiescing) return Accept();
+        // A source that died was not heard of its digest; the destination held the manifest against what it had received.
+        if (s is { SourceDied: true, Sent: null, Verified: not null }) return Enter(observed, MigrationPhase.Committing);
         if (s.Sent is null || s.Verified is null)
             return s.Sent is not null && s.Phase == MigrationPhase.StopAndCopy
                 ? Enter(observed, MigrationPhase.Verifying)
@@ -120,25 +124,33 @@ public sealed class CoordinatorMachine
         bool sourceDone = s.SourceDone || observed.Event is GuestKept;
         bool destinationDone = s.DestinationDone || observed.Event is IncomingDiscarded;
         if (!sourceDone || !destinationDone) return Accept(observed);
-        return Enter(observed, s switch
-        {
-            { SourceDied: true } => MigrationPhase.GuestLost,
-            { CancelRequested: true } => MigrationPhase.Cancelled,
-            _ => MigrationPhase.Failed,
-        });
+        return Enter(observed, RolledBackTo(s));
     }
 
-    /// <summary>After Verified and before the yield, only a fence file without Kept lets the death stand for the vote.</summary>
+    private static MigrationPhase RolledBackTo(CoordinatorState s) => s switch
+    {
+        { SourceDied: true } => MigrationPhase.GuestLost,
+        { CancelRequested: true } => MigrationPhase.Cancelled,
+        _ => MigrationPhase.Failed,
+    };
+
+    /// <summary>
+    /// Before the yield, only a fence file without Kept lets the death stand for the vote. From the switchover on the destination may
+    /// hold the only complete copy, whether or not it has been heard of, and even when an abort was chosen: while the row is
+    /// undecided nobody was told to discard it. So it is waited for, and committed to as soon as it is Verified.
+    /// </summary>
     private static Decision<CoordinatorEvent> SourceDied(
         CoordinatorState s, SourceGuestDied died, CoordinatorEvent.Observed observed)
     {
-        bool destinationComplete = s.Verified is not null;
         if (s.Decision == OwnershipDecision.Committed) return Accept(observed);
-        if (destinationComplete && s.Decision == OwnershipDecision.Undecided && (s.Yielded || died.DiedAsYielded)
-            && s.Phase is MigrationPhase.StopAndCopy or MigrationPhase.Verifying or MigrationPhase.Committing)
+        bool mismatch = s.Sent is not null && s.Verified is not null && s.Sent.Digest != s.Verified.Digest;
+        if (s is { Decision: OwnershipDecision.Undecided, SwitchedOver: true, DestinationFailed: false }
+            && (s.Yielded || died.DiedAsYielded) && !mismatch)
         {
-            return s.Phase == MigrationPhase.Committing ? Accept(observed) : Enter(observed, MigrationPhase.Committing);
+            var forward = s.Verified is null ? MigrationPhase.Verifying : MigrationPhase.Committing;
+            return s.Phase == forward ? Accept(observed) : Enter(observed, forward);
         }
+
         return s.Phase == MigrationPhase.RollingBack
             ? RolledBack(s with { SourceDied = true, SourceDone = true }, observed)
             : Enter(observed, MigrationPhase.RollingBack);
@@ -152,6 +164,11 @@ public sealed class CoordinatorMachine
         {
             OwnershipDecision.Committed =>
                 Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.Resuming, at)),
+            // A destination proven never to have run, and a source that died: nothing is left to be told to anybody.
+            OwnershipDecision.Aborted when s is { SourceDied: true, DestinationDone: true } => Accept(
+                read,
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at),
+                new CoordinatorEvent.PhaseEntered(RolledBackTo(s), at)),
             OwnershipDecision.Aborted when s.Phase != MigrationPhase.RollingBack =>
                 Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
             OwnershipDecision.Aborted => Accept(read),
@@ -169,7 +186,11 @@ public sealed class CoordinatorMachine
     public CoordinatorState Evolve(CoordinatorState state, CoordinatorEvent @event) => @event switch
     {
         CoordinatorEvent.Planned e => state with { Plan = e.Plan, Fence = e.Plan.Fence },
-        CoordinatorEvent.PhaseEntered e => state with { Phase = e.Phase },
+        CoordinatorEvent.PhaseEntered e => state with
+        {
+            Phase = e.Phase,
+            SwitchedOver = state.SwitchedOver || e.Phase == MigrationPhase.Quiescing,
+        },
         CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term } },
         CoordinatorEvent.ReleaseOverdue => state with { ReleaseOverdue = true },
         CoordinatorEvent.CancelRequested => state with { CancelRequested = true },
@@ -178,6 +199,8 @@ public sealed class CoordinatorMachine
         {
             Decision = e.Decision,
             Fence = state.Fence with { Epoch = e.Epoch },
+            // What died cannot be told to keep the guest.
+            SourceDone = state.SourceDone || (state.SourceDied && e.Decision == OwnershipDecision.Aborted),
         },
         CoordinatorEvent.Observed e => Observe(state, e.Event),
         _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a coordinator"),
@@ -228,6 +251,7 @@ public sealed class CoordinatorMachine
             ],
             MigrationPhase.PreCopy => [Send(new StartPreCopy(
                 id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime))],
+            MigrationPhase.Verifying when state.SourceDied => [],
             MigrationPhase.Quiescing or MigrationPhase.StopAndCopy or MigrationPhase.Verifying =>
             [
                 Send(new SwitchOver(id, guest, fence, PauseDeadline)),
@@ -276,6 +300,13 @@ public sealed class CoordinatorMachine
 
     private static bool StillUndecided(CoordinatorState s) =>
         s is { Phase: MigrationPhase.Committing, Decision: OwnershipDecision.Undecided, SourceDied: false };
+
+    /// <summary>The source died as if it had yielded; only the destination can tell whether a complete copy is left.</summary>
+    private static bool WaitsForDestination(CoordinatorState s) =>
+        s is { Phase: MigrationPhase.Verifying, Decision: OwnershipDecision.Undecided, SourceDied: true };
+
+    private static bool IsRollingBackUndecided(CoordinatorState s) =>
+        s is { Phase: MigrationPhase.RollingBack, Decision: OwnershipDecision.Undecided };
 
     private static Accepted<CoordinatorEvent> Enter(CoordinatorEvent.Observed observed, MigrationPhase phase) =>
         Accept(observed, new CoordinatorEvent.PhaseEntered(phase, observed.At));

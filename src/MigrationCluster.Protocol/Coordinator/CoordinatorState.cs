@@ -40,6 +40,7 @@ public sealed record MigrationPlan(
 /// <summary>One migration as its coordinator sees it; derived from its events alone.</summary>
 /// <param name="Plan">null before <see cref="CoordinatorEvent.Planned"/>.</param>
 /// <param name="Fence">what commands carry now: the plan's, or a raised epoch once the row is aborted.</param>
+/// <param name="SwitchedOver">the source was told to switch over: from then on the destination may hold everything.</param>
 /// <param name="SourceDone">the source has kept or released the guest.</param>
 /// <param name="DestinationDone">the incoming guest is discarded.</param>
 /// <param name="ReleaseOverdue">the guest runs on the destination, but the source has not released its copy in time.</param>
@@ -55,6 +56,7 @@ public sealed record CoordinatorState(
     DestinationPrepared? Prepared,
     FinalStateSent? Sent,
     DestinationVerified? Verified,
+    bool SwitchedOver,
     bool Yielded,
     bool DestinationFailed,
     bool SourceDied,
@@ -65,7 +67,7 @@ public sealed record CoordinatorState(
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
-        null, null, null, null, false, false, false, false, false, false, []);
+        null, null, null, null, false, false, false, false, false, false, false, []);
 
     /// <summary>Nothing is left to do for this migration.</summary>
     public bool Ended => Phase is MigrationPhase.Failed or MigrationPhase.Cancelled or MigrationPhase.GuestLost

@@ -131,8 +131,10 @@ public sealed class DestinationMachine
                     ? Accept()
                     : DecideArrival(s, new DestinationCommand.DeviceArrived(device, DeviceState.Error, failed.At));
 
+            // Whether the permit is in the file is not known: it is asked for again until the guest process has answered or died.
+            // A failure here would have the only guest that may run given up.
             case DestinationCommand.Failed failed
-                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Resuming:
+                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Permitting:
                 return Accept(new DestinationFailed(s.Migration, failed.At, failed.Code, failed.Reason));
 
             default:

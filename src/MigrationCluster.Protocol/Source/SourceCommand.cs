@@ -29,7 +29,9 @@ public abstract record SourceCommand(DateTimeOffset At)
     public sealed record FinalSent(
         string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At) : SourceCommand(At);
 
-    public sealed record VoteCast(Vote Vote, DateTimeOffset At) : SourceCommand(At);
+    /// <param name="Stands">with <see cref="Vote.Kept"/>: where every device really stands, read after the vote; else empty.</param>
+    public sealed record VoteCast(Vote Vote, IReadOnlyDictionary<string, DeviceState> Stands, DateTimeOffset At)
+        : SourceCommand(At);
 
     /// <summary>The guest process refused a vote because it had cast the opposite one.</summary>
     public sealed record VoteExcluded(Vote Vote, string Reason, DateTimeOffset At) : SourceCommand(At);

@@ -133,7 +133,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 return Accept(new GuestYielded(s.Migration, cast.At));
 
             case SourceCommand.VoteCast { Vote: Vote.Kept } cast when s.Phase == SourcePhase.KeepVoting:
-                return Kept(s, [new KeepVoted(s.Migration, cast.At)], cast.At);
+                return DecideKept(s, cast);
 
             // The guest process kept itself when its pause deadline passed: follow it back to Running.
             case SourceCommand.VoteExcluded { Vote: Vote.Yielded } no when s.Phase == SourcePhase.Yielding:
@@ -196,6 +196,24 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             SourcePhase.Keeping => Kept(after, [reached], arrived.At),
             _ => Accept(reached),
         };
+    }
+
+    /// <summary>
+    /// A daemon that died between a device's arc and its journal entry does not know where that device stands. The barrier back
+    /// to Running is only as good as the states it starts from, so they are read once nothing else can move a device: after Kept.
+    /// </summary>
+    private static Decision<AgentEvent> DecideKept(SourceState s, SourceCommand.VoteCast cast)
+    {
+        var (after, events) = (s, new List<AgentEvent> { new KeepVoted(s.Migration, cast.At) });
+        foreach (var (name, state) in cast.Stands)
+        {
+            if (!s.Devices.TryGetValue(name, out var device) || device.State == state) continue;
+            if (state == DeviceState.Error) events.Add(InError(s, device.Name, cast.At));
+            events.Add(new DeviceStateReached(s.Migration, cast.At, device.Name, state));
+            after = after.With(device.Name, state);
+        }
+
+        return Kept(after, events, cast.At);
     }
 
     private static SourceFailed InError(SourceState s, DeviceName device, DateTimeOffset at) => new(

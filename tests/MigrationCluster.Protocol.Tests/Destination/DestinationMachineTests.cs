@@ -68,6 +68,17 @@ public sealed class DestinationMachineTests
         Assert.Equal("guest.permitted", Order(new DiscardIncoming(Id, Guest, Raised)));
     }
 
+    /// <summary>Found by exploring: the permit was in the file, its answer was lost, and the only guest that might run was given up.</summary>
+    [Fact]
+    public void A_permit_whose_answer_was_lost_is_asked_for_again()
+    {
+        ReachVerified();
+        Order(new RunGuest(Id, Guest, At));
+        _destination.Tell(new DestinationCommand.Failed(null, "destination.io", "the connection broke", default));
+        Assert.IsType<DestinationEffect.TakePermit>(Assert.Single(_destination.Pending));
+        Assert.DoesNotContain(_destination.Events, e => e is DestinationFailed);
+    }
+
     [Fact]
     public void A_device_that_breaks_after_the_permit_is_left_in_Error_and_the_guest_runs()
     {
