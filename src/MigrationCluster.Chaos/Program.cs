@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using MigrationCluster.Chaos.Exploration;
 using MigrationCluster.Chaos.Simulation;
 
 var seed = new Option<int>("--seed") { Description = "First seed.", DefaultValueFactory = _ => 1 };
@@ -41,4 +42,5 @@ simulate.SetAction(parsed =>
 return new RootCommand("mc-chaos breaks MigrationCluster on purpose and judges whether its invariants held.")
 {
     simulate,
+    ExploreCommand.Create(),
 }.Parse(args).Invoke();

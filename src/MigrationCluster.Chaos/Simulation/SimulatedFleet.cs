@@ -1,11 +1,11 @@
+using MigrationCluster.Chaos.Model;
+using MigrationCluster.Chaos.Planting;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Invariants;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
-using MigrationCluster.Protocol.Source;
-using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Simulation;
 
@@ -18,7 +18,7 @@ internal sealed class SimulatedFleet
 {
     private static readonly GuestName Guest = new("g");
 
-    private readonly IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect> _coordinator;
+    private readonly Build _build;
     private readonly Random _random;
     private readonly SimulatedAgent[] _agents;
     private readonly int[] _cursors = [0, 0];
@@ -29,22 +29,18 @@ internal sealed class SimulatedFleet
     private bool _faults = true;
     private bool _destroyed;
 
-    /// <param name="coordinator">the product's, or one with a planted bug.</param>
-    /// <param name="source">the product's, or one with a planted bug.</param>
-    public SimulatedFleet(
-        int seed,
-        IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>? coordinator = null,
-        IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>? source = null)
+    /// <param name="build">the product's machines, or the same with a planted bug.</param>
+    public SimulatedFleet(int seed, Build? build = null)
     {
-        _coordinator = coordinator ?? new CoordinatorMachine();
+        _build = build ?? Build.Product;
         _random = new Random(seed);
         var complete = new HashSet<MigrationId>();
         _agents = [.. new[] { "a", "b" }.Select(name =>
-            new SimulatedAgent(new HostName(name), _random, source ?? new SourceMachine()) { CompleteStreams = complete })];
+            new SimulatedAgent(new HostName(name), _random, _build) { CompleteStreams = complete })];
+        (_agents[0].Peer, _agents[1].Peer) = (_agents[1], _agents[0]);
         _row = GuestRow.Start(Guest, _agents[0].Host, new Epoch(1));
-        _agents[0].Guest = new SimulatedGuest(
-            _agents[0].Host, new FenceRecord(Guest, new Fence(new Epoch(1), new Term(1)), GuestRole.Owner));
-        _agents[0].Guest!.Launch();
+        var owner = new FenceRecord(Guest, new Fence(new Epoch(1), new Term(1)), GuestRole.Owner);
+        _agents[0].Guest = ModelGuest.Launch(_agents[0].Host, owner, GuestShape.PairAndLoner);
     }
 
     public IReadOnlyList<string> Story => _story;
@@ -65,7 +61,7 @@ internal sealed class SimulatedFleet
             Step();
             var now = Observe();
             var violation = OwnershipInvariants.Check(now).Concat(OwnershipInvariants.CheckStep(before, now))
-                .Concat(CheckGroups()).FirstOrDefault();
+                .Concat(CheckGroups()).Concat(CheckTransfers()).FirstOrDefault();
             if (violation is not null) return violation;
             before = now;
         }
@@ -112,7 +108,7 @@ internal sealed class SimulatedFleet
             case 1 when agent.Guest is { Alive: true } guest && _random.Next(4) == 0:
                 Say($"guest process on {agent.Host} dies");
                 // Whoever held the only complete copy is gone with it: nobody can own the guest any more.
-                guest.Die();
+                agent.Guest = _build.Surroundings.Die(guest);
                 agent.NoticeDeath();
                 _destroyed = true;
                 break;
@@ -126,10 +122,9 @@ internal sealed class SimulatedFleet
                 Say("cancel");
                 Tell(_migrations.Keys.Last(), new CoordinatorCommand.Cancel(default));
                 break;
-            case 4 when agent.Guest is { Alive: true, Fence.Yielded: false, Fence.Role: GuestRole.Owner } paused
-                && paused.States[DeviceName.Machine.Value] != DeviceState.Running:
+            case 4 when agent.Guest is { } paused && _build.Surroundings.DeadlineMayPass(paused):
                 Say($"the pause deadline passes on {agent.Host}");
-                paused.KeepItself();
+                agent.Guest = _build.Surroundings.KeepItself(paused);
                 break;
             case 5 when _migrations.Count > 0:
                 var (migration, state) = _migrations.Last();
@@ -152,7 +147,7 @@ internal sealed class SimulatedFleet
     private void Order()
     {
         var effects = _migrations.SelectMany(pair =>
-            _coordinator.Pending(pair.Value).Select(effect => (pair.Key, effect))).ToList();
+            _build.Coordinator.Pending(pair.Value).Select(effect => (pair.Key, effect))).ToList();
         if (effects.Count == 0) return;
         var (id, chosen) = effects[_random.Next(effects.Count)];
         switch (chosen)
@@ -189,18 +184,20 @@ internal sealed class SimulatedFleet
         var pending = _agents[host].Pending();
         if (pending.Count == 0) return;
         var (id, effect) = pending[_random.Next(pending.Count)];
-        bool fail = _faults && _random.Next(60) == 0;
-        Say($"{_agents[host].Host} performs {effect}{(fail ? " (fails)" : "")}");
-        _agents[host].Perform(id, effect, fail);
+        var chance = _faults && _random.Next(60) == 0
+            ? _random.Next(2) == 0 ? Chance.Fails : Chance.FailsAfterwards
+            : _agents[host].Mood(effect);
+        Say($"{_agents[host].Host} performs {effect}{(chance == Chance.Works ? "" : $" ({chance})")}");
+        _agents[host].Perform(id, effect, chance);
     }
 
     private void Tell(MigrationId id, CoordinatorCommand command)
     {
-        if (_coordinator.Decide(_migrations[id], command) is not Accepted<CoordinatorEvent> accepted) return;
+        if (_build.Coordinator.Decide(_migrations[id], command) is not Accepted<CoordinatorEvent> accepted) return;
         foreach (var e in accepted.Events)
         {
             if (e is CoordinatorEvent.PhaseEntered entered) Say($"{id}: {entered.Phase}");
-            _migrations[id] = _coordinator.Evolve(_migrations[id], e);
+            _migrations[id] = _build.Coordinator.Evolve(_migrations[id], e);
         }
     }
 
@@ -208,9 +205,16 @@ internal sealed class SimulatedFleet
         _row, [.. _agents.Where(agent => agent.Guest is not null).Select(agent => agent.Guest!.Observe())]);
 
     private IEnumerable<Violation> CheckGroups() =>
-        _agents.Where(agent => agent.Guest is { Alive: true }).SelectMany(agent => GroupInvariants.Check(
-            [.. agent.Guest!.Devices.Where(device => device.Name != DeviceName.Machine)],
-            agent.Guest.Fence.Role == GuestRole.Incoming));
+        _agents.Select(agent => agent.Guest).OfType<ModelGuest>().SelectMany(guest => GroupInvariants.Check(
+            [.. guest.Members], guest.Fence.Role == GuestRole.Incoming));
+
+    private IEnumerable<Violation> CheckTransfers()
+    {
+        if (_migrations.Count == 0) return [];
+        var (id, state) = _migrations.Last();
+        var (source, destination) = state.Plan!.Source == _agents[0].Host ? (_agents[0], _agents[1]) : (_agents[1], _agents[0]);
+        return Transfers.Check(source.Guest, destination.Guest, destination.Destination(id));
+    }
 
     private void Say(string line) => _story.Add($"{Steps,5}  {line}");
 }

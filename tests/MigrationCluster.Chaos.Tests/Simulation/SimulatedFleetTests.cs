@@ -38,48 +38,4 @@ public sealed class SimulatedFleetTests
         second.Run();
         Assert.Equal(first.Story, second.Story);
     }
-
-    [Fact]
-    public void A_coordinator_that_commits_without_the_yield_is_found()
-    {
-        bool found = Enumerable.Range(1, 500).Any(seed =>
-            new SimulatedFleet(seed, coordinator: new CommitsWithoutYield()).Run() is not null);
-        Assert.True(found);
-    }
-
-    [Fact]
-    public void A_source_that_stops_before_the_group_is_quiet_is_found()
-    {
-        bool found = Enumerable.Range(1, 500).Any(seed =>
-            new SimulatedFleet(seed, source: new StopsBeforeQuiet()).Run() is { Invariant: "QuiescedBeforeStopped" });
-        Assert.True(found);
-    }
-
-    private sealed class CommitsWithoutYield
-        : IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>
-    {
-        private readonly CoordinatorMachine _real = new();
-
-        public Decision<CoordinatorEvent> Decide(CoordinatorState state, CoordinatorCommand command) =>
-            _real.Decide(state, command);
-
-        public CoordinatorState Evolve(CoordinatorState state, CoordinatorEvent @event) => _real.Evolve(state, @event);
-
-        public IReadOnlyList<CoordinatorEffect> Pending(CoordinatorState state) =>
-            state.Phase == MigrationPhase.Committing
-                ? [new CoordinatorEffect.Decide(OwnershipDecision.Committed, false)]
-                : _real.Pending(state);
-    }
-
-    private sealed class StopsBeforeQuiet : IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>
-    {
-        private readonly SourceMachine _real = new();
-
-        public Decision<AgentEvent> Decide(SourceState state, SourceCommand command) => _real.Decide(state, command);
-
-        public SourceState Evolve(SourceState state, AgentEvent @event) => _real.Evolve(state, @event);
-
-        public IReadOnlyList<SourceEffect> Pending(SourceState state) =>
-            _real.Pending(state.Phase == SourcePhase.Quiescing ? state with { Phase = SourcePhase.Stopping } : state);
-    }
 }

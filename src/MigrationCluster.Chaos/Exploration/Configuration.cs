@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using MigrationCluster.Chaos.Model;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Chaos.Exploration;
+
+/// <summary>What is explored: one guest on two hosts, and how many faults of each kind may happen on one path.</summary>
+/// <param name="Story">in words, for the operator.</param>
+/// <param name="Attempts">migrations that may follow each other.</param>
+/// <param name="Crashes">deaths of a daemon, the coordinator or a guest process, all together.</param>
+/// <param name="Takeovers">expired leases: another coordinator carries on, the displaced one still lives.</param>
+/// <param name="Partitions">times that one host is cut off from everybody.</param>
+/// <param name="Failures">effects that meet an operating failure, or setup records that are refused.</param>
+/// <param name="SlowAnswers">effects whose end the agent hears of only later, whatever it was told meanwhile.</param>
+/// <param name="Passes">most passes of pre-copy.</param>
+/// <param name="Deadlines">a phase's deadline, and the paused guest's own, may pass at any time.</param>
+internal sealed record Configuration(
+    string Name, string Story, ImmutableArray<PlannedDevice> Shape, int Attempts = 1, int Crashes = 0, int Takeovers = 0,
+    int Cancels = 0, int Partitions = 0, int Failures = 0, int SlowAnswers = 0, int Passes = 1, bool Deadlines = false)
+{
+    /// <summary>The first three are explored to the end; the last is for as many states as there is time for.</summary>
+    public static readonly IReadOnlyList<Configuration> All =
+    [
+        new("one-coordinator-two-crashes",
+            "two hosts, one coordinator, a pair of devices; any two of daemons, coordinator and guest processes die",
+            GuestShape.Pair, Crashes: 2, Deadlines: true),
+        new("two-coordinators",
+            "the lease expires twice under a coordinator that goes on living; one crash, one cancel",
+            GuestShape.Single, Crashes: 1, Takeovers: 2, Cancels: 1, Deadlines: true),
+        new("group-of-three",
+            "three devices that do P2P DMA into each other; a partition and a cancel",
+            GuestShape.GroupOfThree, Cancels: 1, Partitions: 1, Deadlines: true),
+        new("two-attempts",
+            "a second migration after the first, back or again, with everything of the first still in flight; one crash",
+            GuestShape.Single, Attempts: 2, Crashes: 1),
+        new("failing-effects",
+            "any two effects fail, before or after they acted, and one answer is slow",
+            GuestShape.Pair, Crashes: 0, Failures: 2, SlowAnswers: 1, Passes: 2, Deadlines: true),
+        new("everything",
+            "every fault there is, on a second attempt too: explored to a bound",
+            GuestShape.Pair, Attempts: 2, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, SlowAnswers: 1,
+            Passes: 2, Deadlines: true),
+    ];
+}

@@ -1,0 +1,18 @@
+using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Invariants;
+
+namespace MigrationCluster.Chaos.Model;
+
+/// <summary>Puts one attempt's two sides before <see cref="TransferInvariants"/>.</summary>
+internal static class Transfers
+{
+    public static IEnumerable<Violation> Check(ModelGuest? source, ModelGuest? destination, DestinationState session) =>
+        TransferInvariants.Check(new TransferObservation(
+            SetupAccepted: session.Phase >= DestinationPhase.Receiving,
+            SourceDevices: [.. source?.Members ?? []],
+            Loading: session is { Phase: DestinationPhase.Receiving, Failure: null } && destination is not null
+                && destination.Fence.Fence.Epoch == session.Fence.Epoch,
+            DestinationDevices: [.. destination?.Members ?? []],
+            DestinationRuns: destination is { Alive: true, Fence.Permitted: true } && destination.MachineRuns,
+            DestinationLacksPages: source is { Debt: not Debt.None }));
+}
