@@ -51,6 +51,10 @@ public sealed class AgentApi : IDisposable
         return Need(await SendAsync<EventBatch>(HttpMethod.Get, path, null, wait + Quick, cancellationToken));
     }
 
+    public async Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        Need(await SendAsync<IReadOnlyList<AgentEvent>>(
+            HttpMethod.Get, $"v1/agent/migrations/{migration}/events", null, Quick, cancellationToken));
+
     public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
         Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
 

@@ -15,9 +15,13 @@ public sealed class AgentDirectory(
     IMembership membership, IFeedCursors cursors, IServiceProvider services, TimeProvider time, ILogger<AgentDirectory> logger)
     : IAgents, IHostedService, IDisposable
 {
+    private static readonly TimeSpan BetweenRefreshes = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _changing = new(1);
+    private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, AgentLink> _links = new(StringComparer.Ordinal);
+    private Task _refreshing = Task.CompletedTask;
 
     public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken) =>
         Api(agent).SendAsync(command, cancellationToken);
@@ -28,6 +32,10 @@ public sealed class AgentDirectory(
     public Task<IReadOnlyList<Reason>> AdmitAsync(HostName agent, string specJson, CancellationToken cancellationToken) =>
         Api(agent).AdmitAsync(specJson, cancellationToken);
 
+    public Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(
+        HostName agent, MigrationId migration, CancellationToken cancellationToken) =>
+        Api(agent).ReadMigrationAsync(migration, cancellationToken);
+
     public IReadOnlyList<AgentStanding> List()
     {
         lock (_lock)
@@ -35,13 +43,8 @@ public sealed class AgentDirectory(
     }
 
     /// <exception cref="AgentUnreachableException">no host of this name ever joined.</exception>
-    public AgentApi Api(HostName agent)
-    {
-        lock (_lock)
-            return _links.TryGetValue(agent.Value, out var link)
-                ? link.Api
-                : throw new AgentUnreachableException(agent, "it has never joined this cluster");
-    }
+    public AgentApi Api(HostName agent) =>
+        Find(agent)?.Api ?? throw new AgentUnreachableException(agent, "it has never joined this cluster");
 
     /// <summary>An agent said hello: remembers it and reads its feed from now on.</summary>
     /// <returns>null: admitted; else why not.</returns>
@@ -67,10 +70,13 @@ public sealed class AgentDirectory(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         foreach (var member in await membership.ListAsync(cancellationToken)) await LinkAsync(member);
+        _refreshing = RefreshAsync();
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        await _stop.CancelAsync();
+        await _refreshing;
         List<AgentLink> links;
         lock (_lock)
         {
@@ -81,12 +87,53 @@ public sealed class AgentDirectory(
         foreach (var link in links) await link.DisposeAsync();
     }
 
-    public void Dispose() => _changing.Dispose();
+    public void Dispose()
+    {
+        _changing.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>An agent says hello to one coordinator; the others find it in the store.</summary>
+    private async Task RefreshAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                foreach (var member in await membership.ListAsync(_stop.Token))
+                {
+                    await _changing.WaitAsync(_stop.Token);
+                    try
+                    {
+                        if (Find(member.Name)?.Member != member) await LinkAsync(member);
+                    }
+                    finally
+                    {
+                        _changing.Release();
+                    }
+                }
+            }
+            catch (Exception) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (IOException)
+            {
+                // The store cannot be read now, which is told elsewhere; those known are still reached.
+            }
+
+            await Task.Delay(BetweenRefreshes, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private AgentLink? Find(HostName agent)
+    {
+        lock (_lock) return _links.GetValueOrDefault(agent.Value);
+    }
 
     private async Task LinkAsync(Member member)
     {
-        AgentLink? old;
-        lock (_lock) old = _links.GetValueOrDefault(member.Name.Value);
+        var old = Find(member.Name);
         if (old?.Member == member)
         {
             old.Wake();

@@ -10,8 +10,8 @@ using MigrationCluster.Node.Journal;
 
 namespace MigrationCluster.Node.Agents;
 
-/// <summary>Says hello to the coordinator when this node listens, and again every few seconds: a coordinator that was
-/// away learns where this agent is now.</summary>
+/// <summary>Says hello to a coordinator when this node listens, and again every few seconds: one that was away learns where this
+/// agent is now. Where one does not answer the next is asked.</summary>
 public sealed class AgentRegistration(
     NodeIdentity node, NodeOptions options, TimeProvider time, ILogger<AgentRegistration> logger) : BackgroundService
 {
@@ -21,14 +21,16 @@ public sealed class AgentRegistration(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         string own = await node.Address.WaitAsync(stoppingToken);
-        var coordinator = options.Join ?? new Uri(own);
-        using var http = new HttpClient { BaseAddress = coordinator, Timeout = Limit };
+        IReadOnlyList<Uri> coordinators = options.Coordinator ? [new Uri(own)] : options.Join;
+        using var http = new HttpClient { Timeout = Limit };
         http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
         string hello = WireJson.Write(new AgentHello(node.Name, node.NodeId, own, Wire.Version));
         string? last = "not tried yet";
-        for (int failures = 0; ;)
+        for (int failures = 0, at = 0; ;)
         {
-            string? problem = await HelloAsync(http, hello, stoppingToken);
+            var coordinator = coordinators[at];
+            string? problem = await HelloAsync(http, coordinator, hello, stoppingToken);
+            if (problem is not null) at = (at + 1) % coordinators.Count;
             if (problem is null && last is not null)
                 logger.LogInformation("joined the coordinator at {Coordinator}", coordinator);
             else if (problem != last)
@@ -39,11 +41,11 @@ public sealed class AgentRegistration(
     }
 
     /// <returns>null: admitted.</returns>
-    private static async Task<string?> HelloAsync(HttpClient http, string hello, CancellationToken cancellationToken)
+    private static async Task<string?> HelloAsync(HttpClient http, Uri coordinator, string hello, CancellationToken cancellationToken)
     {
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "v1/agents/hello")
+            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(coordinator, "v1/agents/hello"))
             {
                 Version = HttpVersion.Version20,
                 VersionPolicy = HttpVersionPolicy.RequestVersionExact,

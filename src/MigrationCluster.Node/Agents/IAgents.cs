@@ -16,6 +16,9 @@ public interface IAgents
     /// <returns>every reason why a guest of this spec could not live on that host; empty: it could.</returns>
     Task<IReadOnlyList<Reason>> AdmitAsync(HostName agent, string specJson, CancellationToken cancellationToken);
 
+    /// <summary>Everything an agent's journal holds of one migration, both sides, in order.</summary>
+    Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(HostName agent, MigrationId migration, CancellationToken cancellationToken);
+
     /// <summary>Every host that ever joined, by name.</summary>
     IReadOnlyList<AgentStanding> List();
 }

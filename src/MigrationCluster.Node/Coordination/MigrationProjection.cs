@@ -13,7 +13,7 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
     private CoordinatorState _state = CoordinatorState.New;
     private ImmutableList<CoordinatorEvent> _events = [];
     private ProgressView _progress = new(0, 0, 0, 0, 0, []);
-    private long _version = 1;
+    private long _progressChanges;
     private TaskCompletionSource _changed = NewSignal();
 
     public void OnRecovered(CoordinatorState state, IReadOnlyList<CoordinatorEvent> all)
@@ -43,6 +43,7 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
         {
             if (_progress == progress) return;
             _progress = progress;
+            _progressChanges++;
             Changed();
         }
     }
@@ -51,12 +52,14 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
     public (MigrationView? View, Task Changed) Read()
     {
         lock (_sync)
-            return (_state.Plan is null ? null : MigrationViews.Of(_state, _events, _progress, _version), _changed.Task);
+            return (_state.Plan is null ? null : MigrationViews.Of(_state, _events, _progress, Version), _changed.Task);
     }
+
+    /// <summary>Grows with every change, and does not fall when another coordinator, which has seen other progress, carries on.</summary>
+    private long Version => ((long)_events.Count << 20) + _progressChanges;
 
     private void Changed()
     {
-        _version++;
         _changed.SetResult();
         _changed = NewSignal();
     }

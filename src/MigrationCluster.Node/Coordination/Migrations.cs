@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
@@ -20,38 +19,86 @@ using MigrationActor = MigrationCluster.Node.Actors.MachineActor<
 
 namespace MigrationCluster.Node.Coordination;
 
-/// <summary>The coordinator role: one actor per migration, planned here, carried on after a restart under a higher term.</summary>
+/// <summary>
+/// The coordinator role: one actor per migration that this coordinator has taken on. Other coordinators of the same store have
+/// theirs; what one leaves behind (it died, it stopped, its lease ran out) the next <see cref="Tenures"/> round of another takes on under a higher
+/// term. Any coordinator shows every migration, and passes on a cancel that is another's to decide.
+/// </summary>
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, ISupervisor supervisor,
     TimeProvider time)
-    : IMigrations, IAgentEventSink, IHostedService, IDisposable
+    : IMigrations, IAgentEventSink, IAsyncDisposable
 {
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
     private static readonly CoordinatorMachine Machine = new();
 
     private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
+    private readonly ConcurrentDictionary<MigrationId, MigrationView> _ended = [];
     private readonly SemaphoreSlim _planning = new(1, 1);
 
-    /// <summary>Takes every migration of the journal over; those that have ended only for their views.</summary>
-    public async Task StartAsync(CancellationToken cancellationToken)
-    {
-        foreach (var id in await journal.ListAsync(cancellationToken))
-        {
-            var events = (await journal.ReadAsync(id, cancellationToken))
-                .Select(entry => WireJson.Read<CoordinatorEvent>(entry.Body)).ToList();
-            var state = events.Aggregate(CoordinatorState.New, Machine.Evolve);
-            if (state.Plan is not { } plan) continue;
-            if (state.Ended)
-            {
-                var ended = new MigrationProjection();
-                ended.OnRecovered(state, events);
-                _running[id] = new Running(null, ended);
-                continue;
-            }
+    /// <summary>The migrations in this coordinator's hands that have something left to do.</summary>
+    public IReadOnlyList<MigrationId> Mine => [.. _running.Keys];
 
-            var term = await ownership.AcquireAsync(id, cancellationToken);
-            var actor = Start(id, plan.Guest, new Fence(state.Fence.Epoch, term));
-            await actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow()), cancellationToken);
+    /// <summary>Takes on a migration that is this coordinator's under <paramref name="term"/> from now on.</summary>
+    public async Task TakeOnAsync(MigrationId id, Term term, CancellationToken cancellationToken)
+    {
+        await LetGoAsync(id);
+        var (state, events) = await ReadAsync(id, cancellationToken);
+        if (state.Plan is not { } plan)
+        {
+            await GiveUpUnplannedAsync(id, cancellationToken);
+            return;
+        }
+
+        if (state.Ended)
+        {
+            await ownership.EndAsync(id, cancellationToken);
+            return;
+        }
+
+        var actor = Start(id, plan.Guest, new Fence(state.Fence.Epoch, term));
+        await actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow()), cancellationToken);
+        var heard = events.OfType<CoordinatorEvent.Observed>().Select(e => WireJson.Write(e.Event)).ToHashSet();
+        await Task.WhenAll(((HostName[])[plan.Source, plan.Destination]).Select(
+            host => CatchUpAsync(id, actor, host, heard, cancellationToken)));
+    }
+
+    /// <summary>Reads what an agent said while nobody listened for this migration, whenever it can be asked.</summary>
+    /// <param name="heard">what the journal holds already.</param>
+    private async Task CatchUpAsync(
+        MigrationId id, MigrationActor actor, HostName host, HashSet<string> heard, CancellationToken cancellationToken)
+    {
+        for (int attempt = 0; _running.TryGetValue(id, out var running) && running.Actor == actor; attempt++)
+        {
+            try
+            {
+                foreach (var said in await agents.ReadMigrationAsync(host, id, cancellationToken))
+                    if (!heard.Contains(WireJson.Write(said)))
+                        await actor.AskAsync(new CoordinatorCommand.Hear(said, time.GetUtcNow()), cancellationToken);
+                return;
+            }
+            catch (AgentUnreachableException)
+            {
+                await Task.Delay(BackOff.Delay(attempt), time, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Lets go of a migration: another coordinator has it, or it has ended.</summary>
+    public async Task LetGoAsync(MigrationId id)
+    {
+        if (_running.TryRemove(id, out var running)) await running.Actor.DisposeAsync();
+    }
+
+    /// <summary>Marks what has ended as such in the store, so that nobody takes it on again, and lets go of it.</summary>
+    public async Task LetGoOfEndedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (id, _) in _running.Where(pair => pair.Value.Actor.State.Ended))
+        {
+            await ownership.EndAsync(id, cancellationToken);
+            if (_running.TryGetValue(id, out var ended) && ended.Projection.Read().View is { } view) _ended[id] = view;
+            await LetGoAsync(id);
         }
     }
 
@@ -65,16 +112,18 @@ public sealed class Migrations(
             var destination = new HostName(request.To);
             var id = new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
+            // First, so that a row opened for a migration that was never planned is found and closed by whoever comes next.
+            var term = await ownership.AcquireAsync(id, cancellationToken);
             if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken))
                 return HttpRefusal.Conflict(ErrorCodes.GuestMigrating,
                     $"{row.Guest} changed while this migration was planned", "look at the guest, then ask again");
 
-            var fence = new Fence(row.Epoch, await ownership.AcquireAsync(id, cancellationToken));
+            var fence = new Fence(row.Epoch, term);
             var plan = new MigrationPlan(id, row.Guest, row.Owner, destination, fence, record.SpecJson,
                 TimeSpan.FromMilliseconds(request.MaxDowntimeMs));
             var actor = Start(id, row.Guest, fence);
             await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow()), cancellationToken);
-            return Get(id.Value);
+            return await GetAsync(id.Value, cancellationToken);
         }
         finally
         {
@@ -82,25 +131,28 @@ public sealed class Migrations(
         }
     }
 
-    public Task<IReadOnlyList<MigrationView>> ListAsync(CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<MigrationView>>([.. _running.Values.Select(running => running.Projection.Read().View).OfType<MigrationView>()
-            .OrderBy(view => view.StartedAt)]);
+    public async Task<IReadOnlyList<MigrationView>> ListAsync(CancellationToken cancellationToken)
+    {
+        var views = new List<MigrationView>();
+        foreach (var id in await journal.ListAsync(cancellationToken))
+            if (await LookAsync(id, cancellationToken) is { } view)
+                views.Add(view);
+        return [.. views.OrderBy(view => view.StartedAt)];
+    }
 
-    public Task<Answer<MigrationView>> GetAsync(string id, CancellationToken cancellationToken) =>
-        Task.FromResult(Get(id));
-
-    private Answer<MigrationView> Get(string id) =>
-        Find(id)?.Projection.Read().View is { } view ? view : NoMigration(id);
+    public async Task<Answer<MigrationView>> GetAsync(string id, CancellationToken cancellationToken) =>
+        await LookAsync(new MigrationId(id), cancellationToken) is { } view ? view : NoMigration(id);
 
     public async Task<Answer<MigrationView>> WatchAsync(string id, long afterVersion, CancellationToken cancellationToken)
     {
-        if (Find(id) is not { Projection: var projection }) return NoMigration(id);
         using var limit = new CancellationTokenSource(WatchLimit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         while (true)
         {
-            var (view, changed) = projection.Read();
-            if (view is not null && (view.Version > afterVersion || limit.IsCancellationRequested)) return view;
+            // Taken before the look: a change between the two ends the wait. Another coordinator's migration is looked at again and again.
+            var changed = Find(id)?.Projection.Read().Changed ?? Task.Delay(BetweenLooks, time, either.Token);
+            if (await LookAsync(new MigrationId(id), cancellationToken) is not { } view) return NoMigration(id);
+            if (view.Version > afterVersion || limit.IsCancellationRequested) return view;
             await changed.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -108,40 +160,85 @@ public sealed class Migrations(
 
     public async Task<Answer<MigrationView>> CancelAsync(string id, CancellationToken cancellationToken)
     {
-        if (Find(id) is not { } running) return NoMigration(id);
-        if (running.Actor is null)
-            return HttpRefusal.Conflict(ErrorCodes.MigrationEnded, $"{id} has already ended: {Get(id).Value!.Phase}", "nothing to do");
-        var decision = await running.Actor.AskAsync(new CoordinatorCommand.Cancel(time.GetUtcNow()), cancellationToken);
+        if (Find(id) is not { Actor: var actor }) return await CancelElsewhereAsync(id, cancellationToken);
+        var decision = await actor.AskAsync(new CoordinatorCommand.Cancel(time.GetUtcNow()), cancellationToken);
         return decision is Refused<CoordinatorEvent> refused
             ? HttpRefusal.Conflict(refused.Code, refused.Reason, "let it end, then migrate the guest back if need be")
-            : Get(id);
+            : await GetAsync(id, cancellationToken);
     }
 
-    /// <summary>The migration of this guest that has not ended, or null.</summary>
-    public string? OpenMigrationOf(GuestName guest) => _running
-        .Where(pair => pair.Value.Actor is { State: { Ended: false, Plan: { } plan } } && plan.Guest == guest)
-        .Select(pair => pair.Key.Value).FirstOrDefault();
+    private async Task<Answer<MigrationView>> CancelElsewhereAsync(string id, CancellationToken cancellationToken)
+    {
+        var migration = new MigrationId(id);
+        if (await LookAsync(migration, cancellationToken) is not { } view) return NoMigration(id);
+        if (view.EndedAt is not null)
+            return HttpRefusal.Conflict(ErrorCodes.MigrationEnded, $"{id} has already ended: {view.Phase}", "nothing to do");
+        if (await ownership.CoordinatorOfAsync(migration, cancellationToken) is not { } address)
+            return HttpRefusal.Unreachable($"nobody coordinates {id} at the moment", "ask again: another coordinator takes it on");
+        try
+        {
+            using var client = new ClusterClient(new Uri(address));
+            return await client.CancelMigrationAsync(id, cancellationToken);
+        }
+        catch (ApiException error)
+        {
+            return new HttpRefusal(error.HttpStatus == ApiException.Unreachable ? 503 : error.HttpStatus, error.Error);
+        }
+    }
+
+    /// <summary>Whether something is left to do for the last migration of a guest, e.g. to release its copy on the source.</summary>
+    private async Task<bool> IsOpenAsync(MigrationId? attempt, CancellationToken cancellationToken) =>
+        attempt is { } id && !_ended.ContainsKey(id) && (_running.TryGetValue(id, out var running)
+            ? !running.Actor.State.Ended
+            : (await ReadAsync(id, cancellationToken)).State is { Plan: not null, Ended: false });
 
     public async Task OnEventsAsync(
         HostName agent, IReadOnlyList<NumberedAgentEvent> events, IReadOnlyList<AgentProgress> progress,
         CancellationToken cancellationToken)
     {
         foreach (var numbered in events)
-            if (_running.TryGetValue(numbered.Event.Migration, out var running) && running.Actor is { } actor)
-                await actor.AskAsync(new CoordinatorCommand.Hear(numbered.Event, time.GetUtcNow()), cancellationToken);
+            if (_running.TryGetValue(numbered.Event.Migration, out var running))
+                await running.Actor.AskAsync(new CoordinatorCommand.Hear(numbered.Event, time.GetUtcNow()), cancellationToken);
         foreach (var snapshot in progress)
             if (_running.TryGetValue(snapshot.Migration, out var running))
                 running.Projection.OnProgress(snapshot.Progress);
     }
 
-    public async Task StopAsync(CancellationToken cancellationToken)
+    public async ValueTask DisposeAsync()
     {
-        foreach (var running in _running.Values)
-            if (running.Actor is { } actor)
-                await actor.DisposeAsync();
+        foreach (var id in _running.Keys) await LetGoAsync(id);
+        _planning.Dispose();
     }
 
-    public void Dispose() => _planning.Dispose();
+    private async Task<(CoordinatorState State, IReadOnlyList<CoordinatorEvent> Events)> ReadAsync(
+        MigrationId id, CancellationToken cancellationToken)
+    {
+        var events = (await journal.ReadAsync(id, cancellationToken)).Select(entry => WireJson.Read<CoordinatorEvent>(entry.Body)).ToList();
+        return (events.Aggregate(CoordinatorState.New, Machine.Evolve), events);
+    }
+
+    /// <returns>null: there is no such migration.</returns>
+    private async Task<MigrationView?> LookAsync(MigrationId id, CancellationToken cancellationToken)
+    {
+        if (_running.TryGetValue(id, out var running) && running.Projection.Read().View is { } view) return view;
+        if (_ended.TryGetValue(id, out var ended)) return ended;
+        var (state, events) = await ReadAsync(id, cancellationToken);
+        if (state.Plan is null) return null;
+        var projection = new MigrationProjection();
+        projection.OnRecovered(state, events);
+        view = projection.Read().View!;
+        if (state.Ended) _ended[id] = view;
+        return view;
+    }
+
+    /// <summary>A coordinator died between opening the row and writing the plan: nobody was told anything yet.</summary>
+    private async Task GiveUpUnplannedAsync(MigrationId id, CancellationToken cancellationToken)
+    {
+        foreach (var record in await rows.ListAsync(cancellationToken))
+            if (record.Row.Attempt == id && record.Row.Abort(id, record.Row.Epoch) is { } aborted)
+                await rows.CompareAndSwapAsync(record, record with { Row = aborted }, cancellationToken);
+        await ownership.EndAsync(id, cancellationToken);
+    }
 
     /// <summary>Everything that can be known before the row is touched; a refusal names every reason.</summary>
     private async Task<(GuestRecord? Record, HttpRefusal? Refusal)> PlanAsync(
@@ -152,7 +249,7 @@ public sealed class Migrations(
             return (null, HttpRefusal.NotFound(ErrorCodes.GuestUnknown, $"there is no guest {guest}", "see `migctl guest list`"));
         if (agents.List().FirstOrDefault(agent => agent.Name == destination) is not { } standing)
             return (null, HttpRefusal.NotFound(ErrorCodes.HostUnknown, $"there is no host {destination}", "see `migctl node list`"));
-        if (record.Row.Decision == OwnershipDecision.Undecided || OpenMigrationOf(guest) is not null)
+        if (record.Row.Decision == OwnershipDecision.Undecided || await IsOpenAsync(record.Row.Attempt, cancellationToken))
             return (null, Migrating(record.Row));
         if (destination == record.Row.Owner)
             return (null, HttpRefusal.Conflict(ErrorCodes.SameHost, $"{guest} already runs on {destination}", "name another host"));
@@ -191,6 +288,5 @@ public sealed class Migrations(
         ErrorCodes.GuestMigrating, $"{row.Guest} is already migrating to {row.Destination}: {row.Attempt}",
         $"watch it with `migctl migration watch {row.Attempt}`, or cancel it");
 
-    /// <param name="Actor">null: the migration ended under an earlier run of this daemon.</param>
-    private sealed record Running(MigrationActor? Actor, MigrationProjection Projection);
+    private sealed record Running(MigrationActor Actor, MigrationProjection Projection);
 }

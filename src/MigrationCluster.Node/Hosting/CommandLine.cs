@@ -28,6 +28,10 @@ public static class CommandLine
           { "memoryMiB": 4096,
             "templates": { "net-basic": { "model": "net", "parameters": { "queues": "2" } } } }
 
+        Any number of nodes may coordinate one cluster when they share a PostgreSQL database:
+
+          mc-node --name a ... --coordinator --engine postgres --connection 'Host=db.example;Database=fleet;Username=mc'
+
         It prints `listening on http://ADDRESS:PORT` on standard output when it is ready; its log goes to standard error.
         Exit status: 0 ended by a signal, 1 cannot run (the reason is on standard error), 2 usage.
         """;
@@ -68,11 +72,12 @@ public static class CommandLine
             Required = true,
         };
         var coordinator = new Option<bool>("--coordinator") { Description = "coordinate the cluster from this node" };
-        var join = new Option<Uri>("--join")
+        var join = new Option<Uri[]>("--join")
         {
-            Description = "address of the coordinator to join",
+            Description = "address of the coordinator to join; given again for each other one of the cluster: any that answers will do",
             HelpName = "URL",
-            CustomParser = result => Checked(result, LoopbackAddress.ParseUrl),
+            Arity = ArgumentArity.OneOrMore,
+            CustomParser = result => [.. result.Tokens.Select(token => Checked(result, token.Value, LoopbackAddress.ParseUrl)).OfType<Uri>()],
         };
         var engine = new Option<string>("--engine")
         {
@@ -89,7 +94,8 @@ public static class CommandLine
         var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join, engine, connection };
         root.SetAction((parsed, cancellationToken) =>
         {
-            if (parsed.GetValue(coordinator) == parsed.GetValue(join) is not null)
+            var coordinators = parsed.GetValue(join) ?? [];
+            if (parsed.GetValue(coordinator) == coordinators.Length > 0)
                 throw new StartRefusedException("give either --coordinator or --join URL", exitCode: 2);
             bool postgres = parsed.GetValue(engine) == Postgres;
             if (postgres && !parsed.GetValue(coordinator))
@@ -102,7 +108,7 @@ public static class CommandLine
                 parsed.GetValue(dataListen) ?? new IPEndPoint(IPAddress.Loopback, 0),
                 parsed.GetRequiredValue(dataDir),
                 NodeConfig.Load(parsed.GetRequiredValue(config)),
-                parsed.GetValue(join),
+                coordinators,
                 parsed.GetValue(connection));
             return run(options, cancellationToken);
         });
@@ -121,9 +127,12 @@ public static class CommandLine
         }
     }
 
-    private static T? Checked<T>(ArgumentResult result, Func<string, (T? Value, string? Refusal)> parse)
+    private static T? Checked<T>(ArgumentResult result, Func<string, (T? Value, string? Refusal)> parse) =>
+        Checked(result, result.Tokens.Single().Value, parse);
+
+    private static T? Checked<T>(ArgumentResult result, string text, Func<string, (T? Value, string? Refusal)> parse)
     {
-        var (value, refusal) = parse(result.Tokens.Single().Value);
+        var (value, refusal) = parse(text);
         if (refusal is not null) result.AddError($"{((OptionResult)result.Parent!).Option.Name}: {refusal}");
         return value;
     }

@@ -106,10 +106,10 @@ public sealed class NodeHost : IAsyncDisposable
         app.MapGet("/v1/hello", context => JsonBody.WriteAsync(
             context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion), Json.Replies));
         app.Services.GetRequiredService<AgentRoutes>().Map(app);
-        if (options.Join is { } coordinator)
-            NotCoordinatorRoutes.Map(app, app.Services.GetRequiredService<NodeIdentity>(), coordinator);
-        else
+        if (options.Coordinator)
             app.Services.GetRequiredService<ClusterRoutes>().Map(app);
+        else
+            NotCoordinatorRoutes.Map(app, app.Services.GetRequiredService<NodeIdentity>(), options.Join[0]);
     }
 
     private static string? InTheWay(Exception error, NodeOptions options) => error switch

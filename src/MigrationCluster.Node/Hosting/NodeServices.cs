@@ -48,7 +48,7 @@ public static class NodeServices
     {
         services.AddSingleton<IEngine>(provider => Open<IEngine>(() =>
             provider.GetRequiredService<NodeOptions>().Connection is { } connection
-                ? new PostgresStore(connection)
+                ? new PostgresStore(connection, provider.GetRequiredService<DataDirectory>().NodeId)
                 : new SqliteStore(provider.GetRequiredService<DataDirectory>().CoordinatorStore)));
         services.AddSingleton<IGuestRows>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<IMigrationJournal>(provider => provider.GetRequiredService<IEngine>());
@@ -58,7 +58,7 @@ public static class NodeServices
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
-        services.AddHostedService(provider => provider.GetRequiredService<Migrations>());
+        services.AddHostedService<Tenures>();
         services.AddSingleton<AgentDirectory>();
         services.AddSingleton<IAgents>(provider => provider.GetRequiredService<AgentDirectory>());
         services.AddHostedService(provider => provider.GetRequiredService<AgentDirectory>());

@@ -19,6 +19,7 @@ namespace MigrationCluster.Node.Http;
 /// <code>
 ///   POST /v1/agent/commands               AgentCommand -> {} | 409 ApiError
 ///   GET  /v1/agent/events?after=N&amp;wait=MS  EventBatch, at once when there is an event above N
+///   GET  /v1/agent/migrations/ID/events   AgentEvent[], all of that migration
 ///   GET  /v1/agent/inventory              Inventory
 ///   POST /v1/agent/guests/admit           AdmitOrder -> Admission
 ///   POST /v1/agent/guests                 StartOrder -> HostedGuestState
@@ -43,6 +44,7 @@ public sealed class AgentRoutes(
     {
         routes.MapPost("/v1/agent/commands", CommandAsync);
         routes.MapGet("/v1/agent/events", EventsAsync);
+        routes.MapGet("/v1/agent/migrations/{id}/events", MigrationEventsAsync);
         routes.MapGet("/v1/agent/inventory", InventoryAsync);
         routes.MapPost("/v1/agent/guests/admit", AdmitAsync);
         routes.MapPost("/v1/agent/guests", StartAsync);
@@ -85,6 +87,14 @@ public sealed class AgentRoutes(
 
             await appended.WaitAsync(until.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    private Task MigrationEventsAsync(HttpContext context)
+    {
+        var migration = new MigrationId((string)context.GetRouteValue("id")!);
+        AgentEvent[] events = [.. journal.ReadMigration(migration, Side.Source).Concat(journal.ReadMigration(migration, Side.Destination))
+            .OrderBy(numbered => numbered.Number).Select(numbered => numbered.Event)];
+        return JsonBody.WriteAsync<IReadOnlyList<AgentEvent>>(context, 200, events, WireJson.Options);
     }
 
     private async Task InventoryAsync(HttpContext context)

@@ -30,7 +30,7 @@ public sealed class AgentJournal : IDisposable
 
     public AgentJournal(string path)
     {
-        _file = SqliteFile.Open(path, 1, Schema);
+        _file = SqliteFile.Open(path, Schema);
         _file.Write(durable: true, (db, tx) =>
             db.Execute("UPDATE sqlite_sequence SET seq = seq + @Skip WHERE name = 'events'", new { Skip }, tx));
     }

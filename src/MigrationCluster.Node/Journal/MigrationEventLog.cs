@@ -18,7 +18,13 @@ public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId mig
             migration, fence, [.. events.Select(e => ToEntry(e))], events.Any(IsDurable), cancellationToken);
 
     public async ValueTask<IReadOnlyList<CoordinatorEvent>> ReadAsync(CancellationToken cancellationToken) =>
-        [.. (await journal.ReadAsync(migration, cancellationToken)).Select(e => WireJson.Read<CoordinatorEvent>(e.Body))];
+        [.. (await journal.ReadAsync(migration, cancellationToken)).Select(e => WireJson.Read<CoordinatorEvent>(e.Body)).Select(Mine)];
+
+    /// <summary>Whoever was replaced must not act on what his successor wrote: he would speak under its term.</summary>
+    private CoordinatorEvent Mine(CoordinatorEvent e) =>
+        e is CoordinatorEvent.TookOver took && took.Term > fence.Term
+            ? throw new FencedOutException(migration, fence.Term, took.Term)
+            : e;
 
     private static JournalEntry ToEntry(CoordinatorEvent e) => new(
         e is CoordinatorEvent.Observed observed ? observed.Event.GetType().Name : e.GetType().Name,

@@ -21,10 +21,12 @@ internal sealed class PostgresDatabase : IAsyncDisposable
             number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, migration TEXT NOT NULL, epoch BIGINT NOT NULL,
             term BIGINT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
         CREATE INDEX journal_by_migration ON journal (migration, number);
-        CREATE TABLE terms (migration TEXT PRIMARY KEY, term BIGINT NOT NULL);
+        CREATE TABLE coordinators (id TEXT PRIMARY KEY, address TEXT, expires TIMESTAMPTZ NOT NULL);
+        CREATE TABLE terms (
+            migration TEXT PRIMARY KEY, term BIGINT NOT NULL, coordinator TEXT NOT NULL, ended BOOLEAN NOT NULL DEFAULT false);
         CREATE TABLE members (
             name TEXT PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL, wire_version INTEGER NOT NULL);
-        CREATE TABLE cursors (agent TEXT PRIMARY KEY, number BIGINT NOT NULL);
+        CREATE TABLE cursors (coordinator TEXT, agent TEXT, number BIGINT NOT NULL, PRIMARY KEY (coordinator, agent));
         """,
     ];
 

@@ -26,10 +26,23 @@ public sealed class PostgresStore : IEngine
             AND attempt IS NOT DISTINCT FROM @FromAttempt AND destination IS NOT DISTINCT FROM @FromDestination
         """;
 
-    private readonly PostgresDatabase _database;
+    private const string Orphans = """
+        UPDATE terms SET term = term + 1, coordinator = @Me
+        WHERE migration IN (
+            SELECT migration FROM terms
+            WHERE NOT ended AND migration <> ALL (@Mine) AND (coordinator = @Me OR NOT EXISTS (
+                SELECT 1 FROM coordinators WHERE id = terms.coordinator AND expires > clock_timestamp()))
+            FOR UPDATE SKIP LOCKED)
+        RETURNING migration, term
+        """;
 
+    private readonly PostgresDatabase _database;
+    private readonly string _me;
+
+    /// <param name="coordinator">tells this coordinator from every other, and stays the same when it is restarted.</param>
     /// <exception cref="IOException">the database is not there, refuses, or is of a later release.</exception>
-    public PostgresStore(string connection) => _database = PostgresDatabase.Open(connection);
+    public PostgresStore(string connection, string coordinator) =>
+        (_database, _me) = (PostgresDatabase.Open(connection), coordinator);
 
     public async ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
         (await _database.RunAsync(db => db.QuerySingleOrDefaultAsync<GuestColumns>(
@@ -109,8 +122,36 @@ public sealed class PostgresStore : IEngine
     /// <remarks>An answer that was lost costs a term and nothing else: the next try takes a higher one.</remarks>
     public async ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
         new((ulong)await _database.RunAsync(db => db.ExecuteScalarAsync<long>(
-            "INSERT INTO terms (migration, term) VALUES (@Value, 1) " +
-            "ON CONFLICT (migration) DO UPDATE SET term = terms.term + 1 RETURNING term", new { migration.Value }), cancellationToken));
+            "INSERT INTO terms (migration, term, coordinator) VALUES (@Value, 1, @_me) " +
+            "ON CONFLICT (migration) DO UPDATE SET term = terms.term + 1, coordinator = @_me RETURNING term",
+            new { migration.Value, _me }), cancellationToken));
+
+    public async ValueTask<Tenure> RenewAsync(
+        IReadOnlyCollection<MigrationId> mine, string? address, TimeSpan lease, CancellationToken cancellationToken) =>
+        await _database.TransactAsync(durable: true, async (db, tx) =>
+        {
+            string[] ids = [.. mine.Select(id => id.Value)];
+            await db.ExecuteAsync(
+                "INSERT INTO coordinators (id, address, expires) VALUES (@_me, @address, clock_timestamp() + @lease) " +
+                "ON CONFLICT (id) DO UPDATE SET address = excluded.address, expires = excluded.expires", new { _me, address, lease }, tx);
+            var taken = await db.QueryAsync<(string Migration, long Term)>(Orphans, new { Me = _me, Mine = ids }, tx);
+            var lost = ids.Length == 0 ? [] : await db.QueryAsync<string>(
+                "SELECT migration FROM terms WHERE migration = ANY (@ids) AND coordinator <> @_me", new { ids, _me }, tx);
+            return new Tenure(
+                [.. taken.Select(row => (new MigrationId(row.Migration), new Term((ulong)row.Term)))],
+                [.. lost.Select(id => new MigrationId(id))]);
+        }, cancellationToken);
+
+    public async ValueTask ResignAsync(CancellationToken cancellationToken) => await _database.RunAsync(
+        db => db.ExecuteAsync("UPDATE coordinators SET expires = clock_timestamp() WHERE id = @_me", new { _me }), cancellationToken);
+
+    public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) => await _database.RunAsync(
+        db => db.ExecuteAsync("UPDATE terms SET ended = true WHERE migration = @Value", new { migration.Value }), cancellationToken);
+
+    public async ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) =>
+        await _database.RunAsync(db => db.ExecuteScalarAsync<string?>(
+            "SELECT address FROM terms JOIN coordinators ON id = coordinator WHERE migration = @Value AND expires > clock_timestamp()",
+            new { migration.Value }), cancellationToken);
 
     public async ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken)
     {
@@ -135,12 +176,12 @@ public sealed class PostgresStore : IEngine
 
     public async ValueTask<long> ReadAsync(HostName agent, CancellationToken cancellationToken) =>
         await _database.RunAsync(db => db.ExecuteScalarAsync<long?>(
-            "SELECT number FROM cursors WHERE agent = @Value", new { agent.Value }), cancellationToken) ?? 0;
+            "SELECT number FROM cursors WHERE coordinator = @_me AND agent = @Value", new { _me, agent.Value }), cancellationToken) ?? 0;
 
     public async ValueTask MoveAsync(HostName agent, long number, CancellationToken cancellationToken) =>
         await _database.TransactAsync(durable: false, (db, tx) => db.ExecuteAsync(
-            "INSERT INTO cursors (agent, number) VALUES (@Value, @number) ON CONFLICT (agent) DO UPDATE SET number = @number",
-            new { agent.Value, number }, tx), cancellationToken);
+            "INSERT INTO cursors (coordinator, agent, number) VALUES (@_me, @Value, @number) " +
+            "ON CONFLICT (coordinator, agent) DO UPDATE SET number = @number", new { _me, agent.Value, number }, tx), cancellationToken);
 
     public ValueTask DisposeAsync() => _database.DisposeAsync();
 

@@ -25,9 +25,9 @@ public sealed class SqliteFile : IDisposable
 
     public string Path { get; }
 
-    /// <param name="schema">statements that create what version <paramref name="version"/> needs, run on a new file.</param>
+    /// <param name="steps">step i makes version i + 1 of version i; what an older file lacks is run.</param>
     /// <exception cref="IOException">the file is no database of ours, or of a later release.</exception>
-    public static SqliteFile Open(string path, int version, string schema)
+    public static SqliteFile Open(string path, params IReadOnlyList<string> steps)
     {
         var connection = new SqliteConnection(
             new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ConnectionString);
@@ -36,7 +36,7 @@ public sealed class SqliteFile : IDisposable
             connection.Open();
             connection.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;");
             var file = new SqliteFile(path, connection);
-            file.Create(version, schema);
+            file.Create(steps);
             return file;
         }
         catch (SqliteException error)
@@ -87,15 +87,16 @@ public sealed class SqliteFile : IDisposable
         }
     }
 
-    private void Create(int version, string schema)
+    private void Create(IReadOnlyList<string> steps)
     {
-        long found = _connection.ExecuteScalar<long>("PRAGMA user_version");
+        int version = steps.Count;
+        int found = (int)_connection.ExecuteScalar<long>("PRAGMA user_version");
         if (found > version)
             throw new IOException($"{Path} was written by a later release (format {found}, here {version}): upgrade mc-node");
         if (found == version) return;
         Write(durable: true, (connection, transaction) =>
         {
-            connection.Execute(schema, transaction: transaction);
+            foreach (string step in steps.Skip(found)) connection.Execute(step, transaction: transaction);
             return connection.Execute($"PRAGMA user_version = {version}", transaction: transaction);
         });
     }

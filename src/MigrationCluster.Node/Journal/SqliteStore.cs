@@ -28,7 +28,10 @@ public sealed class SqliteStore(string path)
         CREATE TABLE cursors (agent TEXT PRIMARY KEY, number INTEGER NOT NULL);
         """;
 
-    private readonly SqliteFile _file = SqliteFile.Open(path, 1, Schema);
+    /// <summary>Which migrations have ended: nobody takes those on again.</summary>
+    private const string Endings = "ALTER TABLE terms ADD COLUMN ended INTEGER NOT NULL DEFAULT 0";
+
+    private readonly SqliteFile _file = SqliteFile.Open(path, Schema, Endings);
 
     public ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
         new(_file.Read(db => ReadGuest(db, null, guest)));
@@ -80,13 +83,31 @@ public sealed class SqliteStore(string path)
             .Select(id => new MigrationId(id))]);
 
     public ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        new(_file.Write(durable: true, (db, tx) =>
-        {
-            db.Execute(
-                "INSERT INTO terms (migration, term) VALUES (@Value, 1) ON CONFLICT (migration) DO UPDATE SET term = term + 1",
-                new { migration.Value }, tx);
-            return ReadTerm(db, tx, migration);
-        }));
+        new(_file.Write(durable: true, (db, tx) => RaiseTerm(db, tx, migration)));
+
+    /// <remarks>There is one coordinator: what has not ended and is not in its hands was in those of its earlier run.</remarks>
+    public ValueTask<Tenure> RenewAsync(
+        IReadOnlyCollection<MigrationId> mine, string? address, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        var orphans = _file.Read(db => db.Query<string>("SELECT migration FROM terms WHERE ended = 0 ORDER BY rowid"))
+            .Select(id => new MigrationId(id)).Except(mine).ToList();
+        return new(new Tenure(
+            orphans.Count == 0
+                ? []
+                : _file.Write(durable: true, (db, tx) => orphans.Select(id => (id, RaiseTerm(db, tx, id))).ToList()),
+            []));
+    }
+
+    public ValueTask ResignAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    public ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken)
+    {
+        _file.Write(durable: false, (db, tx) =>
+            db.Execute("UPDATE terms SET ended = 1 WHERE migration = @Value", new { migration.Value }, tx));
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) => new((string?)null);
 
     public ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken) =>
         new(_file.Write(durable: true, (db, tx) =>
@@ -125,6 +146,14 @@ public sealed class SqliteStore(string path)
         db.QuerySingleOrDefault<GuestColumns>("SELECT * FROM guests WHERE guest = @Value", new { guest.Value }, tx) is { } row
             ? row.ToRecord()
             : null;
+
+    private static Term RaiseTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration)
+    {
+        db.Execute(
+            "INSERT INTO terms (migration, term) VALUES (@Value, 1) ON CONFLICT (migration) DO UPDATE SET term = term + 1",
+            new { migration.Value }, tx);
+        return ReadTerm(db, tx, migration);
+    }
 
     private static Term ReadTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration) =>
         new((ulong)db.ExecuteScalar<long>(

@@ -27,7 +27,7 @@ public sealed class Engines : IDisposable
         }
 
         string connection = Server.CreateDatabase();
-        return () => new PostgresStore(connection);
+        return () => new PostgresStore(connection, "test");
     }
 
     public void Dispose()

@@ -50,7 +50,7 @@ public sealed class TestNode : IAsyncDisposable
 
     public static NodeOptions Options(string name, string dataDirectory, Uri? join, int port = 0) => new(
         new HostName(name), new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(IPAddress.Loopback, 0),
-        dataDirectory, Config(), join);
+        dataDirectory, Config(), join is null ? [] : [join]);
 
     public static async Task<TestNode> StartAsync(string name, TestNode? coordinator = null, TempDirectory? directory = null)
     {

@@ -104,7 +104,7 @@ public sealed class AgentJournalTests : IDisposable
     public void A_file_of_a_later_release_is_refused_by_name()
     {
         string path = _directory.File("agent.db");
-        using (SqliteFile.Open(path, 2, "CREATE TABLE future (x INTEGER)"))
+        using (SqliteFile.Open(path, "CREATE TABLE past (x INTEGER)", "CREATE TABLE future (x INTEGER)"))
         {
         }
 

@@ -12,6 +12,7 @@ namespace MigrationCluster.Node.Tests.Journal;
 public sealed class EngineTests(Engines engines) : IClassFixture<Engines>
 {
     private static readonly MigrationId M1 = new("m-1");
+    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
     private static readonly GuestRow Row = GuestRow.Start(new("g"), new("a"), new(1));
 
     [Theory, OnSqlite, OnPostgres]
@@ -106,6 +107,25 @@ public sealed class EngineTests(Engines engines) : IClassFixture<Engines>
         var terms = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () => await store.AcquireAsync(M1, default))));
 
         Assert.Equal(Enumerable.Range(1, 8).Select(term => (ulong)term), terms.Select(term => term.Value).Order());
+    }
+
+    [Theory, OnSqlite, OnPostgres]
+    public async Task A_restarted_coordinator_takes_on_again_what_has_not_ended(string engine)
+    {
+        var open = engines.New(engine);
+        var before = open();
+        var ended = new MigrationId("m-2");
+        await before.AcquireAsync(M1, default);
+        await before.AcquireAsync(ended, default);
+        await before.EndAsync(ended, default);
+        Assert.Empty((await before.RenewAsync([M1], null, Lease, default)).Taken);
+        await before.DisposeAsync();
+
+        await using var store = open();
+        Assert.Equal([(M1, new Term(2))], (await store.RenewAsync([], null, Lease, default)).Taken);
+        var next = await store.RenewAsync([M1], null, Lease, default);
+        Assert.Empty(next.Taken);
+        Assert.Empty(next.Lost);
     }
 
     [Theory, OnSqlite, OnPostgres]

@@ -48,7 +48,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
     {
         string connection = engines.Server.CreateDatabase();
         Assert.Equal(Engines.Postgres, engine);
-        await using var store = new PostgresStore(connection);
+        await using var store = new PostgresStore(connection, "test");
         var old = new Fence(new(2), await store.AcquireAsync(M1, default));
         await using var other = new NpgsqlConnection(connection + ";Search Path=migration_cluster");
         await other.OpenAsync();
@@ -67,12 +67,47 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
     }
 
     [Theory, OnPostgres]
+    public async Task Only_what_nobody_alive_coordinates_is_taken_on_and_its_old_coordinator_hears_of_it(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string connection = engines.Server.CreateDatabase();
+        await using var one = new PostgresStore(connection, "one");
+        await using var two = new PostgresStore(connection, "two");
+        var old = new Fence(new(2), await one.AcquireAsync(M1, default));
+        await one.RenewAsync([M1], "http://one", TimeSpan.FromMinutes(1), default);
+        Assert.Empty((await two.RenewAsync([], "http://two", TimeSpan.FromMinutes(1), default)).Taken);
+        Assert.Equal("http://one", await two.CoordinatorOfAsync(M1, default));
+
+        await one.ResignAsync(default);
+        Assert.Null(await two.CoordinatorOfAsync(M1, default));
+        Assert.Equal([(M1, new Term(2))], (await two.RenewAsync([], "http://two", TimeSpan.FromMinutes(1), default)).Taken);
+        Assert.Equal("http://two", await one.CoordinatorOfAsync(M1, default));
+        Assert.Equal([M1], (await one.RenewAsync([M1], "http://one", TimeSpan.FromMinutes(1), default)).Lost);
+        await Assert.ThrowsAsync<FencedOutException>(async () =>
+            await one.AppendAsync(M1, old, [new("PhaseEntered", "{}")], durable: true, default));
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_migration_left_behind_is_taken_on_by_one_of_many(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string connection = engines.Server.CreateDatabase();
+        await using (var gone = new PostgresStore(connection, "gone")) await gone.AcquireAsync(M1, default);
+        var stores = Enumerable.Range(0, 4).Select(i => new PostgresStore(connection, $"c{i}")).ToList();
+        var tenures = await Task.WhenAll(stores.Select(store => Task.Run(async () =>
+            await store.RenewAsync([], null, TimeSpan.FromMinutes(1), default))));
+
+        Assert.Single(tenures, tenure => tenure.Taken.Count == 1);
+        foreach (var store in stores) await store.DisposeAsync();
+    }
+
+    [Theory, OnPostgres]
     public void Two_coordinators_that_start_at_once_make_one_schema(string engine)
     {
         Assert.Equal(Engines.Postgres, engine);
         string connection = engines.Server.CreateDatabase();
         var stores = new PostgresStore[4];
-        Parallel.For(0, stores.Length, i => stores[i] = new PostgresStore(connection));
+        Parallel.For(0, stores.Length, i => stores[i] = new PostgresStore(connection, "test"));
         Assert.All(stores, Assert.NotNull);
     }
 
@@ -81,7 +116,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
     {
         Assert.Equal(Engines.Postgres, engine);
         string connection = engines.Server.CreateDatabase();
-        _ = new PostgresStore(connection);
+        _ = new PostgresStore(connection, "test");
         using (var db = new NpgsqlConnection(connection))
         {
             db.Open();
@@ -89,7 +124,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
             later.ExecuteNonQuery();
         }
 
-        Assert.Contains("schema 99", Assert.Throws<IOException>(() => new PostgresStore(connection)).Message, StringComparison.Ordinal);
+        Assert.Contains("schema 99", Assert.Throws<IOException>(() => new PostgresStore(connection, "test")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -97,8 +132,8 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
     {
         using var nowhere = new TempDirectory();
         Assert.Contains(nowhere.Path, Assert.Throws<IOException>(
-            () => new PostgresStore($"Host={nowhere.Path};Username=mc")).Message, StringComparison.Ordinal);
-        Assert.Contains("connection string", Assert.Throws<IOException>(() => new PostgresStore("Hots=x")).Message, StringComparison.Ordinal);
+            () => new PostgresStore($"Host={nowhere.Path};Username=mc", "test")).Message, StringComparison.Ordinal);
+        Assert.Contains("connection string", Assert.Throws<IOException>(() => new PostgresStore("Hots=x", "test")).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Until somebody waits for a lock: the barrier of a test, not a wait for time.</summary>
