@@ -20,6 +20,7 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
     {
         lock (_sync)
         {
+            if (_events.Count == all.Count) return;
             _state = state;
             _events = [.. all];
             Changed();

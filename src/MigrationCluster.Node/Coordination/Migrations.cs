@@ -34,16 +34,19 @@ public sealed class Migrations(
     private static readonly CoordinatorMachine Machine = new();
 
     private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
+    private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationView> _ended = [];
     private readonly SemaphoreSlim _planning = new(1, 1);
+    private MigrationId? _beginning;
 
     /// <summary>The migrations in this coordinator's hands that have something left to do.</summary>
-    public IReadOnlyList<MigrationId> Mine => [.. _running.Keys];
+    public IReadOnlyList<MigrationId> Mine => _beginning is { } beginning ? [.. _running.Keys, beginning] : [.. _running.Keys];
 
     /// <summary>Takes on a migration that is this coordinator's under <paramref name="term"/> from now on.</summary>
     public async Task TakeOnAsync(MigrationId id, Term term, CancellationToken cancellationToken)
     {
         await LetGoAsync(id);
+        _elsewhere.TryRemove(id, out _);
         var (state, events) = await ReadAsync(id, cancellationToken);
         if (state.Plan is not { } plan)
         {
@@ -113,6 +116,7 @@ public sealed class Migrations(
             var id = new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
             // First, so that a row opened for a migration that was never planned is found and closed by whoever comes next.
+            _beginning = id;
             var term = await ownership.AcquireAsync(id, cancellationToken);
             if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken))
                 return HttpRefusal.Conflict(ErrorCodes.GuestMigrating,
@@ -127,6 +131,7 @@ public sealed class Migrations(
         }
         finally
         {
+            _beginning = null;
             _planning.Release();
         }
     }
@@ -202,6 +207,8 @@ public sealed class Migrations(
         foreach (var snapshot in progress)
             if (_running.TryGetValue(snapshot.Migration, out var running))
                 running.Projection.OnProgress(snapshot.Progress);
+            else if (_elsewhere.TryGetValue(snapshot.Migration, out var shown))
+                shown.OnProgress(snapshot.Progress);
     }
 
     public async ValueTask DisposeAsync()
@@ -224,10 +231,12 @@ public sealed class Migrations(
         if (_ended.TryGetValue(id, out var ended)) return ended;
         var (state, events) = await ReadAsync(id, cancellationToken);
         if (state.Plan is null) return null;
-        var projection = new MigrationProjection();
+        var projection = _elsewhere.GetOrAdd(id, _ => new MigrationProjection());
         projection.OnRecovered(state, events);
         view = projection.Read().View!;
-        if (state.Ended) _ended[id] = view;
+        if (!state.Ended) return view;
+        _ended[id] = view;
+        _elsewhere.TryRemove(id, out _);
         return view;
     }
 

@@ -4,7 +4,8 @@ using MigrationCluster.Api;
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>
-/// Two real nodes, alpha (the coordinator) and beta, in a folder with a short name, and the guests a test starts there. At its end
+/// Two real nodes, alpha (the coordinator) and beta, in a folder with a short name, and the guests a test starts there; with a database
+/// the coordinators are three nodes of their own, c1 to c3. At its end
 /// the guests are stopped and the nodes asked to end, and nothing may be left: no file of a guest's process, and no process that
 /// names the folder.
 /// </summary>
@@ -17,18 +18,37 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly Dictionary<string, NodeProcess> _nodes = [];
     private readonly string _folder = Create();
 
+    private Fleet(string? database) => Database = database;
+
+    /// <summary>The coordinators' database; null: the embedded engine.</summary>
+    public string? Database { get; }
+
+    /// <summary>Of the last coordinator.</summary>
     public ClusterClient Client { get; private set; } = null!;
+
+    /// <summary>Of the first: what is asked of it, it coordinates.</summary>
+    public ClusterClient First { get; private set; } = null!;
+
+    private IReadOnlyList<string> Coordinators => Database is null ? [Alpha] : ["c1", "c2", "c3"];
 
     /// <param name="betaConfiguration">beta's, where it is not to be as alpha's.</param>
     /// <param name="guest">running on alpha from the start; null: none.</param>
-    public static async Task<Fleet> StartAsync(int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null)
+    /// <param name="database">connection string of the coordinators' PostgreSQL; null: alpha coordinates, on the embedded engine.</param>
+    public static async Task<Fleet> StartAsync(
+        int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null, string? database = null)
     {
-        var fleet = new Fleet();
+        var fleet = new Fleet(database);
         try
         {
+            foreach (string coordinator in fleet.Coordinators)
+            {
+                await File.WriteAllTextAsync(fleet.PathOf(coordinator + ".json"), Configuration(memoryMiB));
+                await fleet.StartNodeAsync(coordinator);
+            }
+
             await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), Configuration(memoryMiB));
             await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
-            await fleet.StartNodeAsync(Alpha);
+            if (database is not null) await fleet.StartNodeAsync(Alpha);
             await fleet.StartNodeAsync(Beta);
             if (guest is not null) await fleet.StartGuestAsync(guest);
             return fleet;
@@ -66,14 +86,18 @@ internal sealed class Fleet : IAsyncDisposable
         string listen = "127.0.0.1:0";
         if (_nodes.Remove(host, out var before))
         {
-            if (host == Alpha) listen = $"127.0.0.1:{before.Address.Port}";
+            if (Coordinators.Contains(host)) listen = $"127.0.0.1:{before.Address.Port}";
             before.Dispose();
         }
 
-        string[] role = host == Alpha ? ["--coordinator"] : ["--join", Node(Alpha).Address.ToString().TrimEnd('/')];
+        string[] role = !Coordinators.Contains(host)
+            ? [.. Coordinators.SelectMany(name => (string[])["--join", Node(name).Address.ToString().TrimEnd('/')])]
+            : Database is null ? ["--coordinator"] : ["--coordinator", "--engine", "postgres", "--connection", Database];
         _nodes[host] = await NodeProcess.StartAsync(
             PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role]);
-        Client ??= new ClusterClient(Node(Alpha).Address);
+        if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address);
+        if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address);
+        if (Client is null) return;
         await Eventually.TrueAsync($"{host} has joined", async () =>
             (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
     }
@@ -93,7 +117,7 @@ internal sealed class Fleet : IAsyncDisposable
         {
             foreach (var guest in await Client.ListGuestsAsync(default)) await Client.StopGuestAsync(guest.Name, default);
             trouble.AddRange(Guests().SelectMany(guest => guest.Leftovers()).Select(left => $"left of a stopped guest: {left}"));
-            foreach (string host in (string[])[Beta, Alpha])
+            foreach (string host in _nodes.Keys.Except(Coordinators).Concat(Coordinators))
                 if (await _nodes[host].EndAsync() is not 0 and var status)
                     trouble.Add($"{host} ended with {status}: {_nodes[host].Log}");
         }
@@ -122,6 +146,7 @@ internal sealed class Fleet : IAsyncDisposable
 
         foreach (var node in _nodes.Values) node.Dispose();
         Client?.Dispose();
+        First?.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 

@@ -12,7 +12,7 @@ internal static class FleetMigrations
     private const int MaxDowntimeMs = 3000;
 
     public static Task<MigrationView> MigrateAsync(this Fleet fleet, string to, string guest = Fleet.Guest) =>
-        fleet.Client.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs), default);
+        fleet.First.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs), default);
 
     /// <summary>Follows a migration by its long poll.</summary>
     public static async Task<MigrationView> UntilAsync(

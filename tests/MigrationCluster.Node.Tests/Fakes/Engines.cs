@@ -1,4 +1,5 @@
 using System.Reflection;
+using Dapper;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Journal;
 using Xunit.Sdk;
@@ -28,6 +29,14 @@ public sealed class Engines : IDisposable
 
         string connection = Server.CreateDatabase();
         return () => new PostgresStore(connection, "test");
+    }
+
+    /// <summary>A migration's journal as it stands in a PostgreSQL database.</summary>
+    public static async Task<IReadOnlyList<(string Type, long Term)>> ReadJournalAsync(string connection, string migration)
+    {
+        await using var db = new Npgsql.NpgsqlConnection(connection);
+        return [.. await db.QueryAsync<(string, long)>(
+            "SELECT type, term FROM migration_cluster.journal WHERE migration = @migration ORDER BY number", new { migration })];
     }
 
     public void Dispose()

@@ -1,0 +1,99 @@
+using MigrationCluster.Api;
+using MigrationCluster.Node.Tests.Fakes;
+
+namespace MigrationCluster.Node.Tests.EndToEnd;
+
+/// <summary>Three coordinators on one PostgreSQL; what becomes of a migration when its coordinator or the store fails.</summary>
+[Collection(EndToEndTest.Name)]
+public sealed class CoordinatorFaultTests(Engines engines) : IClassFixture<Engines>
+{
+    private const string Owner = "c1";
+
+    [Theory, OnPostgres]
+    public async Task A_killed_coordinators_migration_is_carried_on_by_another(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var held = await fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        await fleet.Node(Owner).KillAsync();
+        Release(fleet);
+        var ended = await fleet.UntilEndedAsync(held.Id);
+
+        Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
+        await fleet.AssertRunsAsync(Fleet.Beta);
+        await fleet.StartNodeAsync(Owner);
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_coordinator_that_stood_still_writes_nothing_when_it_goes_on(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var held = await fleet.HoldAsync(FleetMigrations.PreCopy);
+        Signals.Freeze(fleet.Node(Owner).Id);
+        Release(fleet);
+        var ended = await fleet.UntilEndedAsync(held.Id);
+        Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
+        var journal = await Engines.ReadJournalAsync(fleet.Database!, held.Id);
+
+        Signals.Thaw(fleet.Node(Owner).Id);
+        await Eventually.TrueAsync("the old coordinator lets go of it", () => Task.FromResult(
+            fleet.Node(Owner).Log.Contains($"another coordinator has taken {held.Id} on", StringComparison.Ordinal)));
+
+        Assert.Equal(journal, await Engines.ReadJournalAsync(fleet.Database!, held.Id));
+        Assert.All(journal.SkipWhile(entry => entry.Type != "TookOver"), entry => Assert.True(entry.Term > 1, $"{entry}"));
+        await fleet.AssertRunsAsync(Fleet.Beta);
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_coordinator_that_ends_in_good_order_hands_its_migration_over(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var held = await fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        Assert.Equal(0, await fleet.Node(Owner).EndAsync());
+        Release(fleet);
+        var ended = await fleet.UntilEndedAsync(held.Id);
+
+        Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
+        await fleet.AssertRunsAsync(Fleet.Beta);
+        await fleet.StartNodeAsync(Owner);
+    }
+
+    [Theory, OnPostgres]
+    public async Task Any_coordinator_cancels_another_ones_migration(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var held = await fleet.HoldAsync(FleetMigrations.PreCopy);
+
+        await fleet.Client.CancelMigrationAsync(held.Id, default);
+        var ended = await fleet.UntilEndedAsync(held.Id);
+
+        Assert.Equal(Outcomes.Cancelled, ended.Outcome);
+        await fleet.AssertRunsAsync(Fleet.Alpha);
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_store_that_goes_away_before_the_yield_costs_the_guest_nothing(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var held = await fleet.HoldAsync(FleetMigrations.StopAndCopy);
+        engines.Server.Stop();
+        Signals.Thaw(fleet.Files(Fleet.Beta).Server("serial0"));
+        await fleet.Files(Fleet.Alpha).GoesOnAsync();
+
+        engines.Server.Start();
+        var ended = await fleet.UntilEndedAsync(held.Id);
+        var view = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
+        Assert.Equal(ended.Outcome == Outcomes.Completed ? Fleet.Beta : Fleet.Alpha, view.Host);
+        await fleet.AssertRunsAsync(view.Host);
+    }
+
+    /// <summary>What held the migration in PreCopy goes on.</summary>
+    private static void Release(Fleet fleet) => Signals.Thaw(fleet.Files(Fleet.Beta).Server("gpu0"));
+
+    private async Task<Fleet> StartAsync(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        return await Fleet.StartAsync(guest: Fleet.Spec(), database: engines.Server.CreateDatabase());
+    }
+}
