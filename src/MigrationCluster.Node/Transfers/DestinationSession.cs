@@ -125,8 +125,14 @@ public sealed class DestinationSession(
 
     private async Task<DestinationCommand> TakePermitAsync(Fence fence, CancellationToken cancel)
     {
-        var devices = OpenDevices();
-        await using var machine = await OpenMachineAsync(devices.Address with { Fence = fence }, cancel);
+        // A vote under a later term pre-empts the sessions of the earlier one: the devices are moved under the later one too.
+        if (_devices is { } earlier && earlier.Address.Fence != fence)
+        {
+            _devices = null;
+            await earlier.DisposeAsync();
+        }
+
+        await using var machine = await OpenMachineAsync(OpenDevices().Address, cancel);
         await machine.CastVoteAsync(Vote.Permit, null, cancel);
         return new DestinationCommand.PermitVoted(time.GetUtcNow());
     }
