@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -25,21 +26,34 @@ public sealed class AgentDirectory(
     public Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken) =>
         Api(agent).InventoryAsync(cancellationToken);
 
-    public Task<IReadOnlyList<Reason>> AdmitAsync(HostName agent, string specJson, CancellationToken cancellationToken) =>
-        Api(agent).AdmitAsync(specJson, cancellationToken);
+    public Task<IReadOnlyList<Reason>> AdmitAsync(
+        HostName agent, string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
+        Api(agent).AdmitAsync(specJson, configuration, cancellationToken);
+
+    public Task<AgentOffers> OffersAsync(HostName agent, CancellationToken cancellationToken) =>
+        Link(agent).ReadOffersAsync(cancellationToken);
+
+    public Task<VersionAnswer> AskVersionAsync(HostName agent, string @class, string version, CancellationToken cancellationToken) =>
+        Api(agent).AskVersionAsync(@class, version, cancellationToken);
+
+    public Task<GuestSetup> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken) =>
+        Api(agent).SetupAsync(guest, cancellationToken);
 
     public IReadOnlyList<AgentStanding> List()
     {
         lock (_lock)
-            return [.. _links.Values.Select(link => new AgentStanding(link.Member.Name, link.Member.Address, link.Reachable))];
+            return [.. _links.Values.Select(link => new AgentStanding(
+                link.Member.Name, link.Member.Address, link.Reachable, link.Offers, link.FreeMiB))];
     }
 
     /// <exception cref="AgentUnreachableException">no host of this name ever joined.</exception>
-    public AgentApi Api(HostName agent)
+    public AgentApi Api(HostName agent) => Link(agent).Api;
+
+    private AgentLink Link(HostName agent)
     {
         lock (_lock)
             return _links.TryGetValue(agent.Value, out var link)
-                ? link.Api
+                ? link
                 : throw new AgentUnreachableException(agent, "it has never joined this cluster");
     }
 
@@ -55,7 +69,7 @@ public sealed class AgentDirectory(
                 return HttpRefusal.Conflict(
                     ErrorCodes.HostNameTaken, $"another node, at {other.Address}, is already host {hello.Name} of this cluster",
                     "give each node a --name of its own");
-            await LinkAsync(member);
+            (await LinkAsync(member)).Heard(hello);
             return null;
         }
         finally
@@ -83,19 +97,20 @@ public sealed class AgentDirectory(
 
     public void Dispose() => _changing.Dispose();
 
-    private async Task LinkAsync(Member member)
+    private async Task<AgentLink> LinkAsync(Member member)
     {
         AgentLink? old;
         lock (_lock) old = _links.GetValueOrDefault(member.Name.Value);
         if (old?.Member == member)
         {
             old.Wake();
-            return;
+            return old;
         }
 
         if (old is not null) await old.DisposeAsync();
         // The sink sends commands through this directory: it is asked for only now that both exist.
         var link = new AgentLink(member, services.GetRequiredService<IAgentEventSink>(), cursors, time, logger);
         lock (_lock) _links[member.Name.Value] = link;
+        return link;
     }
 }
