@@ -39,7 +39,7 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         var answers = await questions.AskAsync(
             guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
         var ranking = CandidateSearch.Rank(guest.Devices, [home, host], guest.Home, handlers, answers)[0];
-        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, guest.Home), offers, await admission));
+        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, guest.Home), offers, await admission), offers);
     }
 
     /// <summary>What concerns the guest and the hosts as a whole, beside the devices' verdicts.</summary>
@@ -70,4 +70,4 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
 }
 
 /// <summary>A host that was asked, and what it comes to.</summary>
-public sealed record HostPlan(HostRanking Ranking, HostJudgement Judgement);
+public sealed record HostPlan(HostRanking Ranking, HostJudgement Judgement, AgentOffers Offers);

@@ -62,6 +62,8 @@ public static class NodeServices
         services.AddSingleton<VersionQuestions>();
         services.AddSingleton<MigrationPlanner>();
         services.AddSingleton<DestinationChoice>();
+        services.AddSingleton<FleetOffers>();
+        services.AddSingleton<CompatQuestions>();
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
