@@ -6,8 +6,8 @@ using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
-using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Node.Guests;
 
