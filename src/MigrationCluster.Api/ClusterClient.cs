@@ -65,6 +65,25 @@ public sealed class ClusterClient : IDisposable
     public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/cancel", "{}", cancellationToken);
 
+    /// <summary>Whether a guest could go to a host now; nothing moves.</summary>
+    public Task<CompatCheckView> CheckCompatAsync(string guest, string host, CancellationToken cancellationToken) =>
+        GetAsync<CompatCheckView>(
+            $"v1/compat/check?guest={Uri.EscapeDataString(guest)}&to={Uri.EscapeDataString(host)}", cancellationToken);
+
+    /// <param name="device">guest/device.</param>
+    public Task<CompatExplainView> ExplainCompatAsync(string device, string host, CancellationToken cancellationToken) =>
+        GetAsync<CompatExplainView>(
+            $"v1/compat/explain?device={Uri.EscapeDataString(device)}&host={Uri.EscapeDataString(host)}", cancellationToken);
+
+    /// <param name="deviceClass">null: every class that any host can make.</param>
+    public Task<IReadOnlyList<CompatMatrixView>> GetCompatMatrixAsync(string? deviceClass, CancellationToken cancellationToken) =>
+        GetAsync<IReadOnlyList<CompatMatrixView>>(
+            "v1/compat/matrix" + (deviceClass is null ? "" : $"?class={Uri.EscapeDataString(deviceClass)}"), cancellationToken);
+
+    public Task<CompatBaselineView> GetCompatBaselineAsync(string deviceClass, int minTargets, CancellationToken cancellationToken) =>
+        GetAsync<CompatBaselineView>(
+            $"v1/compat/baseline?class={Uri.EscapeDataString(deviceClass)}&minTargets={minTargets}", cancellationToken);
+
     public void Dispose() => _http.Dispose();
 
     private Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MigrationCluster.Api;
 
 /// <summary>Every failing reply's body. All reasons at once, each with what to do about it.</summary>
@@ -7,7 +9,26 @@ public sealed record ApiError(string Code, string Message, IReadOnlyList<Reason>
 
 /// <param name="Code">stable, e.g. destination.memory.</param>
 /// <param name="Remedy">what the operator can do about it.</param>
-public sealed record Reason(string Code, string Message, string Remedy);
+/// <param name="Device">the device it is about; null: the guest or a host.</param>
+/// <param name="Expected">what the source has; null where there is nothing to compare.</param>
+/// <param name="Actual">what the destination has.</param>
+/// <param name="Side">where the remedy has to be applied, see <see cref="ReasonSides"/>; null: either.</param>
+/// <param name="Host">where several are in question, the one it is about.</param>
+public sealed record Reason(
+    string Code,
+    string Message,
+    string Remedy,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Device = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Expected = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Actual = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Side = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Host = null);
+
+public static class ReasonSides
+{
+    public const string Source = "source";
+    public const string Destination = "destination";
+}
 
 public static class ErrorCodes
 {
@@ -21,6 +42,9 @@ public static class ErrorCodes
     public const string HostUnreachable = "host.unreachable";
     public const string SameHost = "migration.same-host";
     public const string Refused = "migration.refused";
+    public const string NoHost = "migration.no-host";
+    public const string ClassUnknown = "class.unknown";
+    public const string DeviceUnknown = "device.unknown";
     public const string MigrationUnknown = "migration.unknown";
     public const string MigrationEnded = "migration.ended";
     public const string TooLate = "migration.too-late-to-cancel";

@@ -1,7 +1,15 @@
+using System.Text.Json.Serialization;
+
 namespace MigrationCluster.Api;
 
+/// <param name="To">the host to move it to; null: the best of all hosts that can take it.</param>
 /// <param name="MaxDowntimeMs">the longest blackout the switchover rule may predict and still switch.</param>
-public sealed record MigrateRequest(string Guest, string To, int MaxDowntimeMs);
+/// <param name="AcceptUnknownBy">the operator who takes it upon himself that nobody can tell whether a device fits; null: then it is refused.</param>
+public sealed record MigrateRequest(
+    string Guest,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? To = null,
+    int MaxDowntimeMs = 300,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null);
 
 /// <summary>A migration's end; <see cref="Running"/> until then.</summary>
 public static class Outcomes
@@ -51,7 +59,27 @@ public sealed record MigrationView(
     IReadOnlyList<PhaseView> Phases,
     ProgressView Progress,
     IReadOnlyList<Reason> Reasons,
-    ReportView? Report);
+    ReportView? Report,
+    PlanView? Plan = null);
+
+/// <summary>What planning and save_setup found besides reasons to refuse.</summary>
+/// <param name="UnknownAcceptedBy">the operator who accepted what nobody could tell; null: nobody did.</param>
+/// <param name="Unknown">what he accepted.</param>
+/// <param name="Dropped">optional state sections that the destination does not know and drops; the real device's word where it was asked.</param>
+/// <param name="NoWayBack">why the guest could not come back to its source; empty: it could.</param>
+/// <param name="PassedOver">every other host, where the destination was searched for.</param>
+public sealed record PlanView(
+    string? UnknownAcceptedBy,
+    IReadOnlyList<Reason> Unknown,
+    IReadOnlyList<DroppedSectionsView> Dropped,
+    IReadOnlyList<Reason> NoWayBack,
+    IReadOnlyList<PassedOverView> PassedOver);
+
+public sealed record DroppedSectionsView(string Device, IReadOnlyList<string> Sections);
+
+/// <param name="Rank">its place among the hosts that could take the guest, from 1; null: it could not.</param>
+/// <param name="Reasons">why it could not; empty: it could, and ranks lower.</param>
+public sealed record PassedOverView(string Host, int? Rank, IReadOnlyList<Reason> Reasons);
 
 /// <param name="StartMs">since the migration's start.</param>
 public sealed record PhaseView(string Phase, double StartMs);

@@ -35,7 +35,7 @@ public static class ExitCodes
     public static int Of(ApiError error) => error.Code switch
     {
         ErrorCodes.BadRequest or ErrorCodes.BadSpec => Usage,
-        ErrorCodes.Refused or ErrorCodes.SameHost or ErrorCodes.GuestMigrating or ErrorCodes.GuestExists
+        ErrorCodes.Refused or ErrorCodes.NoHost or ErrorCodes.SameHost or ErrorCodes.GuestMigrating or ErrorCodes.GuestExists
             or ErrorCodes.TooLate or ErrorCodes.MigrationEnded => Refused,
         // What a host has no room or template for: destination.memory, destination.template and later ones.
         _ when error.Code.StartsWith("destination.", StringComparison.Ordinal) => Refused,

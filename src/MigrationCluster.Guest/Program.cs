@@ -5,6 +5,7 @@ var root = new RootCommand("The reference guest process: guest RAM, vCPUs and de
 {
     RunCommand.Create(),
     DeviceCommand.Create(),
+    ForeignCommand.Create(),
 };
 var parsed = root.Parse(args);
 int code = await parsed.InvokeAsync();

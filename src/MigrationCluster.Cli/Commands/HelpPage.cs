@@ -48,6 +48,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl guest start --host alpha --spec web.json
               migctl migrate web --to beta --max-downtime 300ms
               migctl migration watch m-7f3a9c
+              migctl compat check web --to beta
             """,
         "demo" => """
               migctl demo
@@ -58,10 +59,20 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
             """,
         "migrate" => """
               migctl migrate web --to beta                    shows the migration until it has ended
+              migctl migrate web                              to the best of all hosts that can take it
               migctl migrate web --to beta --detach           prints its id and returns
+              migctl migrate web --to beta --accept-unknown   although nobody can tell whether it fits
 
             Ctrl-C stops watching, not the migration: `migctl migration watch ID` goes on
             watching, `migctl migration cancel ID` brings the guest back.
+            """,
+        "compat" => """
+              migctl compat check web --to beta               could it move there, and come back?
+              migctl compat explain web/net0 beta             one device beside what beta could make
+              migctl compat matrix --class net-basic          which host takes it from which other
+              migctl compat baseline --class net-basic --min-targets 3
+
+            Exit code 0: compatible; 3: not, or nobody can tell.
             """,
         "start" => """
               migctl guest start --host alpha --spec web.json

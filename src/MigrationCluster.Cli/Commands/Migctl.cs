@@ -39,6 +39,7 @@ public static class Migctl
             GuestCommand.Build(terminal, interruption),
             MigrateCommand.Build(terminal, interruption),
             MigrationCommand.Build(terminal, interruption),
+            CompatCommand.Build(terminal, interruption),
         };
         root.Add(GlobalOptions.Coordinator);
         root.Add(GlobalOptions.Output);

@@ -10,23 +10,43 @@ public static class MigrateCommand
     public static Command Build(Terminal terminal, Interruption interruption)
     {
         var guest = new Argument<string>("GUEST") { Description = "the guest to move" };
-        var to = new Option<string>("--to") { Description = "the host to move it to", HelpName = "HOST", Required = true };
+        var to = new Option<string?>("--to")
+        {
+            Description = "the host to move it to; without it the best of all hosts that can take it",
+            HelpName = "HOST",
+        };
         var maxDowntime = UnitOptions.MaxDowntime();
         var wait = new Option<bool>("--wait") { Description = "show the migration until it has ended (the default)" };
         var detach = new Option<bool>("--detach") { Description = "return as soon as it is under way" };
-        var migrate = new Command("migrate", "Moves a running guest to another host.") { guest, to, maxDowntime, wait, detach };
+        var acceptUnknown = new Option<bool>("--accept-unknown")
+        {
+            Description = "move it although nobody can tell whether a device fits; recorded with your name",
+        };
+        var operatorName = new Option<string?>("--operator")
+        {
+            Description = "who accepts the unknown; without it $USER",
+            HelpName = "NAME",
+        };
+        var migrate = new Command("migrate", "Moves a running guest to another host.")
+        {
+            guest, to, maxDowntime, acceptUnknown, operatorName, wait, detach,
+        };
         migrate.Validators.Add(result =>
         {
             if (result.GetValue(wait) && result.GetValue(detach)) result.AddError("--wait and --detach exclude each other");
+            if (result.GetValue(operatorName) is not null && !result.GetValue(acceptUnknown))
+                result.AddError("--operator is for --accept-unknown");
         });
         Invocation.Handle(migrate, terminal, interruption, async (run, cancellationToken) =>
         {
             using var client = run.Connect();
             var started = await client.MigrateAsync(
                 new MigrateRequest(
-                    run.Parse.GetRequiredValue(guest), run.Parse.GetRequiredValue(to),
-                    (int)maxDowntime.Read(run.Parse).TotalMilliseconds),
+                    run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to),
+                    (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
+                    run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName)) : null),
                 cancellationToken);
+            if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, cancellationToken);
             if (run.Json) run.WriteJson(started);
             else run.Terminal.Output.WriteLine($"{started.Id} is under way; see it with `migctl migration watch {started.Id}`");
@@ -34,6 +54,13 @@ public static class MigrateCommand
         });
         return migrate;
     }
+
+    /// <exception cref="UsageException">nobody is named.</exception>
+    private static string NameOf(string? given) => given ?? Environment.GetEnvironmentVariable("USER") switch
+    {
+        { Length: > 0 } user => user,
+        _ => throw new UsageException("--accept-unknown is recorded with your name, and $USER is not set: give --operator NAME"),
+    };
 
     /// <summary>Shows a migration until it has ended, then its report; the exit code is its outcome.</summary>
     internal static async Task<int> WatchToEndAsync(

@@ -43,7 +43,11 @@ public static class MigrationCommand
     {
         using var client = run.Connect();
         var migration = await client.GetMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
-        if (!run.Json) new PlainProgress(run.Terminal.Output).Show(migration);
+        if (!run.Json)
+        {
+            CompatReport.WriteNotes(run.Terminal.Console, migration.Plan);
+            new PlainProgress(run.Terminal.Output).Show(migration);
+        }
         MigrateCommand.Present(run, migration);
         return ExitCodes.Done;
     }

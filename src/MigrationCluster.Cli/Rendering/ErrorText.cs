@@ -12,15 +12,6 @@ public static class ErrorText
         if (error.Reasons is [var only] && error.Message.EndsWith(only.Message, StringComparison.Ordinal))
             writer.WriteLine($"    {only.Remedy}");
         else
-            WriteReasons(writer, error.Reasons);
-    }
-
-    private static void WriteReasons(TextWriter writer, IEnumerable<Reason> reasons)
-    {
-        foreach (var reason in reasons)
-        {
-            writer.WriteLine($"  - {reason.Message} [{reason.Code}]");
-            if (reason.Remedy.Length > 0) writer.WriteLine($"    {reason.Remedy}");
-        }
+            foreach (string line in ReasonLines.Of(error.Reasons)) writer.WriteLine(line);
     }
 }

@@ -49,14 +49,14 @@ public static class Listings
         return table;
     }
 
-    private static Table Plain(params string[] columns)
+    internal static Table Plain(params string[] columns)
     {
         var table = new Table().Border(TableBorder.None);
         foreach (string column in columns) table.AddColumn(new TableColumn(new Text(column)).NoWrap().PadRight(2));
         return table;
     }
 
-    private static void Add(Table table, params string[] cells) =>
+    internal static void Add(Table table, params string[] cells) =>
         table.AddRow(cells.Select(cell => new Text(cell)));
 
     private static string Joined(IEnumerable<string> names)

@@ -11,11 +11,8 @@ public static class MigrationReport
     public static void Write(IAnsiConsole console, MigrationView view)
     {
         console.MarkupLine(Headline(view));
-        foreach (var reason in view.Reasons)
-        {
-            Line(console, $"  - {reason.Message} [{reason.Code}]");
-            if (reason.Remedy.Length > 0) Line(console, $"    {reason.Remedy}");
-        }
+        CompatReport.Lines(console, ReasonLines.Of(view.Reasons));
+        if (view.Plan is { } plan) WritePlan(console, view, plan);
         if (view.Report is not { } report) return;
         foreach (string residue in report.Residue) Line(console, $"  left behind on {view.Source}: {residue}");
         WriteDowntime(console, view, report);
@@ -43,6 +40,19 @@ public static class MigrationReport
             _ => $"{view.Phase.EscapeMarkup()}: {guest} is on its way from {source} to {destination}",
         };
         return view.Report is { } report ? $"{what}  [grey]({Figures.Seconds(report.TotalMs)} in all)[/]" : what;
+    }
+
+    private static void WritePlan(IAnsiConsole console, MigrationView view, PlanView plan)
+    {
+        if (plan.UnknownAcceptedBy is { } name)
+        {
+            Line(console, plan.Unknown.Count == 0
+                ? $"  {name} accepted what might be unknown; nothing was"
+                : $"  {name} accepted what was unknown:");
+            CompatReport.Lines(console, ReasonLines.Of(plan.Unknown, "    "));
+        }
+        foreach (var dropped in plan.Dropped)
+            Line(console, $"  {view.Destination} drops optional state of {dropped.Device}: {string.Join(", ", dropped.Sections)}");
     }
 
     private static void WriteDowntime(IAnsiConsole console, MigrationView view, ReportView report)

@@ -15,11 +15,13 @@ internal static class DeviceConfigSpace
     private const uint MsixTable = 0xC00;
     private const uint MsixPending = 0xBF8;
 
+    public static ushort DeviceId(DeviceModel model) => (ushort)(FirstDeviceId + model.Number);
+
     public static byte[] PowerOn(DeviceModel model, int vectors)
     {
         byte[] config = new byte[DeviceRegisters.ConfigSpaceBytes];
         Put(config, 0x00, Vendor);
-        Put(config, 0x02, (ushort)(FirstDeviceId + model.Number));
+        Put(config, 0x02, DeviceId(model));
         Put(config, 0x06, 1 << 4); // status: there is a capability list
         config[0x0B] = 0xFF; // class: unassigned
         Put(config, 0x2C, Vendor);

@@ -47,6 +47,11 @@ public static class DeviceModels
     public static DeviceDescriptor Describe(string model, string? version, IReadOnlyDictionary<string, string> explicitly) =>
         Find(model).Describe(DescriptorKind.Template, Check(model, version, explicitly));
 
+    /// <summary>The model whose driver a guest would load for these PCI ids; null: no model of ours.</summary>
+    public static string? ByIdentity(DeviceIdentity? identity) => identity?.Vendor == DeviceConfigSpace.Vendor
+        ? Known.FirstOrDefault(model => DeviceConfigSpace.DeviceId(model) == identity.Device)?.Name
+        : null;
+
     /// <summary>Makes a device as after power-on: Running by the uAPI, doing nothing until a guest's driver programs it.</summary>
     /// <param name="driver">null: the current one. An older one knows fewer parameters and state sections.</param>
     /// <exception cref="ModelParameterException">unknown model or driver, or every parameter that is wrong.</exception>

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text.Json;
 using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
@@ -111,10 +110,6 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
         ExtensionCommand command, ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
         await AskAsync((ushort)command, head, data, default, default, cancellationToken);
 
-    private protected async ValueTask<byte[]> FetchAsync(
-        ExtensionCommand command, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
-        (await AskAsync((ushort)command, request, default, default, default, cancellationToken, keepRest: true)).Rest;
-
     private protected static byte[] Number(ulong value)
     {
         byte[] body = new byte[ExtensionNumber.Size];
@@ -126,17 +121,5 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
     {
         var to = pages.Bytes;
         for (int i = 0; i < from.Length; i++) to[i] |= from[i];
-    }
-
-    private T Parse<T>(Func<T> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (JsonException e)
-        {
-            throw Broken($"sends a malformed text: {e.Message}");
-        }
     }
 }

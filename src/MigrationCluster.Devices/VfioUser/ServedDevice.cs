@@ -7,12 +7,16 @@ namespace MigrationCluster.Devices.VfioUser;
 
 /// <summary>What all connections of one server share: the device, who may speak to it, and what was set up on it.</summary>
 /// <remarks>Everything but <see cref="Newest"/> is touched by the holder of <see cref="Gate"/> only.</remarks>
-internal sealed class ServedDevice(IMigratableDevice device, Action<Exception>? onFault)
+internal sealed class ServedDevice(IMigratableDevice device, bool offersExtension, Action<Exception>? onFault)
 {
     private readonly Lock _fenceLock = new();
     private Fence? _newest;
 
     public IMigratableDevice Device => device;
+
+    public bool OffersExtension => offersExtension;
+
+    public IDescribedDevice? Described { get; } = device as IDescribedDevice;
 
     public IMigrationEndpoint? Endpoint { get; } = device as IMigrationEndpoint;
 

@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -10,6 +12,9 @@ internal sealed partial class ServerConnection
     /// <summary>Pages of 4 KiB in 1 TiB of guest RAM.</summary>
     private const ulong MaxPages = MaxBitmapBytes * 8UL;
 
+    /// <summary>As a sysfs attribute: a page, less the terminator.</summary>
+    private const int MaxVersionBytes = 4095;
+
     /// <summary>Kept between reports, so that a large guest's bitmap is not made anew for each.</summary>
     private PageBitmap? _pages;
 
@@ -18,6 +23,9 @@ internal sealed partial class ServerConnection
 
     private IMachineEndpoint Machine =>
         _served.Machine ?? throw Refuse(Errno.EOPNOTSUPP, "this is a device's endpoint, not the machine's");
+
+    private IDescribedDevice Described =>
+        _served.Described ?? throw Refuse(Errno.EOPNOTSUPP, "this device does not describe itself");
 
     private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body)
     {
@@ -60,6 +68,12 @@ internal sealed partial class ServerConnection
                 var left = await _served.Device.GetPreCopyBytesAsync(none);
                 new OptionalNumbers(left is not null, left?.InitialBytes ?? 0, left?.DirtyBytes ?? 0)
                     .Write(Body(OptionalNumbers.Size));
+                break;
+            case ExtensionCommand.Describe:
+                Reply(SetupJson.Write(await Described.DescribeAsync(none)));
+                break;
+            case ExtensionCommand.CheckVersion:
+                await CheckVersionAsync(body);
                 break;
             case ExtensionCommand.GetMemoryLayout:
                 Reply(MemoryLayoutMessage.ToArray(await Machine.GetMemoryLayoutAsync(none)));
@@ -104,6 +118,12 @@ internal sealed partial class ServerConnection
         {
             throw Refuse(Errno.EINVAL, $"malformed setup record: {e.Message}");
         }
+    }
+
+    private async Task CheckVersionAsync(ReadOnlyMemory<byte> body)
+    {
+        if (body.Length > MaxVersionBytes || !Utf8.IsValid(body.Span)) throw Malformed("CHECK_VERSION");
+        await Described.CheckVersionAsync(Encoding.UTF8.GetString(body.Span), CancellationToken.None);
     }
 
     private async Task ReadDirtyAsync(ReadOnlyMemory<byte> body)

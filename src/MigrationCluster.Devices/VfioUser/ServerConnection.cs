@@ -52,7 +52,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
     public Task Ended => _ended.Task;
 
     /// <summary>Whether this client speaks our extension, and so gets reasons with errors.</summary>
-    private bool SpeaksExtension => _client?.Extension?.Version == ExtensionOffer.CurrentVersion;
+    private bool SpeaksExtension => _served.OffersExtension && _client?.Extension?.Version == ExtensionOffer.CurrentVersion;
 
     /// <summary>Ends the conversation and waits for <see cref="Ended"/>.</summary>
     public async ValueTask DisposeAsync()
@@ -185,6 +185,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
         (ushort)ExtensionCommand.GetSetupRecord or (ushort)ExtensionCommand.CheckSetup
             or (ushort)ExtensionCommand.GetStreamDigest or (ushort)ExtensionCommand.GetContentDigest
             or (ushort)ExtensionCommand.GetPreCopyBytes or (ushort)ExtensionCommand.GetMemoryLayout
+            or (ushort)ExtensionCommand.Describe or (ushort)ExtensionCommand.CheckVersion
             or (ushort)ExtensionCommand.ReadFence => false,
         _ => true,
     };
@@ -215,7 +216,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
         }
         byte[] hello = VersionMessage.Write(Math.Min(minor, VersionMessage.Minor), new VersionCapabilities(
             MaxMessageFds, MaxTransferBytes, client.TwinSocket, client.TwinSocket ? 0 : null,
-            Extension: client.Extension is null ? null : new ExtensionOffer(ExtensionOffer.CurrentVersion, _served.Kind)));
+            Extension: client.Extension is null || !_served.OffersExtension ? null : new ExtensionOffer(ExtensionOffer.CurrentVersion, _served.Kind)));
         hello.CopyTo(Body(hello.Length));
         _client = client;
     }

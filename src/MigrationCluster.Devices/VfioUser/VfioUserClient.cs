@@ -15,7 +15,7 @@ namespace MigrationCluster.Devices.VfioUser;
 /// falls into. A command that is on its way is not abandoned on cancellation, because its reply would then be
 /// lost; its time limit bounds it, and running out of that ends the connection.
 /// </remarks>
-public partial class VfioUserClient : IMigratableDevice
+public partial class VfioUserClient : IMigratableDevice, IDescribedDevice
 {
     /// <summary>Most data one command carries, on every server known.</summary>
     internal const int MaxTransferBytes = 1 << 20;
@@ -52,7 +52,7 @@ public partial class VfioUserClient : IMigratableDevice
     private MessageChannel Main => _main ?? throw new InvalidOperationException($"{SocketPath} is not connected");
 
     /// <summary>Whether both sides speak our extension.</summary>
-    private bool SpeaksExtension => Server.Extension?.Version == ExtensionOffer.CurrentVersion;
+    public bool SpeaksExtension => Server.Extension?.Version == ExtensionOffer.CurrentVersion;
 
     private int MaxReadBytes => Math.Min(MaxTransferBytes, Server.MaxDataTransferBytes);
 
@@ -141,6 +141,11 @@ public partial class VfioUserClient : IMigratableDevice
             socket, name, DmaAccess.Size + MaxTransferBytes, command => AnswerAsync(channel!, command));
         return channel;
     }
+
+    /// <summary>Sends a command and keeps all of its reply's body.</summary>
+    private protected async ValueTask<byte[]> FetchAsync(
+        ExtensionCommand command, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        (await AskAsync((ushort)command, request, default, default, default, cancellationToken, keepRest: true)).Rest;
 
     /// <summary>Sends a command and turns an error reply into an exception.</summary>
     private protected async ValueTask<Reply> AskAsync(

@@ -50,7 +50,9 @@ public sealed class VfioUserServer : IAsyncDisposable
     /// <param name="onFault">told what the device threw that no device should; the client got EIO.</param>
     /// <exception cref="ArgumentException">the path is too long for a UNIX socket.</exception>
     /// <exception cref="IOException">another server listens there, or the socket cannot be made.</exception>
-    public static VfioUserServer Start(string path, IMigratableDevice device, Action<Exception>? onFault = null)
+    /// <param name="extension">false: plain vfio-user only, as a server speaks it that somebody else wrote.</param>
+    public static VfioUserServer Start(
+        string path, IMigratableDevice device, Action<Exception>? onFault = null, bool extension = true)
     {
         UnixSocketPath.Check(path);
         RemoveStale(path);
@@ -66,7 +68,7 @@ public sealed class VfioUserServer : IAsyncDisposable
             listener.Dispose();
             throw new IOException($"cannot listen on {path}: {e.Message}", e);
         }
-        return new VfioUserServer(path, listener, new ServedDevice(device, onFault));
+        return new VfioUserServer(path, listener, new ServedDevice(device, extension, onFault));
     }
 
     /// <summary>Stops listening, removes the socket file and ends the connections. Waits a moment for commands in progress;

@@ -59,7 +59,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         _pauseWatch = new PauseWatch(TimeProvider.System, () => _ = KeepAsync());
         _state = running ? DeviceState.Running : DeviceState.Stop;
         Shape = new DeviceShape(CanReset: false, [.. Regions()], []);
-        _setup = MachineSetup.Describe(launch, Shape);
+        _setup = MachineSetup.Describe(launch, Shape, relays);
         if (running) machine.Resume();
     }
 

@@ -14,17 +14,18 @@ internal static class MachineSetup
     /// <summary>The machine is in no slot: it is what the slots belong to.</summary>
     private const int MachineSlot = -1;
 
-    public static SetupRecord Describe(LaunchSpec launch, DeviceShape shape)
+    public static SetupRecord Describe(LaunchSpec launch, DeviceShape shape, IReadOnlyList<DeviceRelay> devices)
     {
         var parameters = new Dictionary<string, string>
         {
             ["memory-mib"] = launch.MemoryMiB.ToString(CultureInfo.InvariantCulture),
             ["vcpus"] = launch.Vcpus.Count.ToString(CultureInfo.InvariantCulture),
             ["pattern"] = launch.Vcpus.Pattern,
-            ["devices"] = string.Join(' ', launch.Devices.Select(device => $"{device.Name}:{device.Model}")),
             ["peer-to-peer"] = string.Join(' ', launch.Devices.SelectMany(
                 device => device.PeerToPeer.Select(peer => $"{device.Name}>{peer}"))),
         };
+        // A parameter a slot: one that is missing, extra or another is found beside all others.
+        foreach (var (slot, device) in devices.Index()) parameters[$"slot-{slot}"] = Occupant(device);
         return new SetupRecord(DeviceName.Machine.Value, MachineSlot, DescriptorShape.Of(DescriptorKind.Device, shape) with
         {
             Model = MachineState.Model,
@@ -35,4 +36,12 @@ internal static class MachineSetup
             Capabilities = MigrationCapabilities.StopCopy,
         });
     }
+
+    /// <summary>What the machine's state holds of a device: its name and its interrupts.</summary>
+    private static string Occupant(DeviceRelay device) => string.Join(' ',
+    [
+        device.Name,
+        .. device.Shape.Interrupts.Select(interrupt => string.Create(
+            CultureInfo.InvariantCulture, $"interrupt {interrupt.Index} x {interrupt.Count}")),
+    ]);
 }

@@ -27,13 +27,35 @@ internal static class DeviceCommand
             Description = "A configuration parameter, again for each one. " + string.Join("; ", DeviceModels.Names.Select(Describe)) + ".",
             HelpName = "NAME=VALUE",
         };
+        var version = new Option<string?>("--version")
+        {
+            Description = "A version of the model, which stands for parameters; explicit ones win.",
+            HelpName = "VERSION",
+        };
+        var driver = new Option<int>("--driver")
+        {
+            Description = "Serve the model as an older driver does, which knows fewer parameters and state sections: to try an upgrade of "
+                + $"hosts one by one. {string.Join(", ", DeviceModels.Drivers)}.",
+            HelpName = "N",
+            DefaultValueFactory = _ => DeviceModels.CurrentDriver,
+        };
+        var plain = new Option<bool>("--plain")
+        {
+            Description = "Speak vfio-user without our extension, as a server of another make does.",
+        };
         var lifeline = new Option<bool>("--lifeline")
         {
             Description = "End when standard input closes: whoever started this device is gone.",
         };
-        var command = new Command("device", "Serves one emulated device over vfio-user, until SIGTERM.") { model, socket, parameters, lifeline };
+        var command = new Command("device", "Serves one emulated device over vfio-user, until SIGTERM.")
+        {
+            model, version, parameters, driver, socket, plain, lifeline,
+        };
         command.SetAction((parsed, _) => RunAsync(
-            parsed.GetRequiredValue(model), parsed.GetRequiredValue(socket), parsed.GetValue(parameters) ?? [], parsed.GetValue(lifeline)));
+            parsed.GetRequiredValue(socket), parsed.GetValue(lifeline), parsed.GetValue(plain), () => DeviceModels.Create(
+                parsed.GetRequiredValue(model),
+                DeviceModels.Expand(parsed.GetRequiredValue(model), parsed.GetValue(version), Split(parsed.GetValue(parameters) ?? [])),
+                parsed.GetValue(driver))));
         return command;
     }
 
@@ -41,7 +63,7 @@ internal static class DeviceCommand
         $"{model}: " + string.Join(", ", DeviceModels.ParametersOf(model)
             .Select(p => $"{p.Name} ({p.Minimum}..{p.Maximum} {p.Unit}, default {p.Default})"));
 
-    private static async Task<int> RunAsync(string model, string socket, string[] parameters, bool lifeline)
+    private static async Task<int> RunAsync(string socket, bool lifeline, bool plain, Func<EmulatedDevice> create)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         void End(PosixSignalContext context)
@@ -57,8 +79,12 @@ internal static class DeviceCommand
         if (lifeline) WatchLifeline();
         try
         {
-            await using var device = DeviceModels.Create(model, Split(parameters));
-            await using var server = VfioUserServer.Start(socket, device, fault => Console.Error.WriteLine($"mc-guest device {model}: {fault}"));
+            await using var device = create();
+            string name = Path.GetFileNameWithoutExtension(socket);
+            // Under a guest process this is the guest's log, and the socket is named after the guest's device.
+            device.Log = line => Console.Error.WriteLine($"{DateTimeOffset.UtcNow:O} {name}: {line}");
+            await using var server = VfioUserServer.Start(
+                socket, device, fault => Console.Error.WriteLine($"mc-guest device {name}: {fault}"), extension: !plain);
             await ended.Task;
             return ExitCode.Done;
         }

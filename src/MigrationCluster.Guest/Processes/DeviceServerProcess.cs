@@ -1,9 +1,11 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Guest.Processes;
 
@@ -11,7 +13,7 @@ namespace MigrationCluster.Guest.Processes;
 /// A device server started by this guest process, and the connection to it. It holds the read end of a pipe that only
 /// this process writes to: when this process ends, however that happens, the pipe closes and the server ends itself.
 /// </summary>
-/// <remarks>Not prctl(PR_SET_PDEATHSIG): that follows the thread that forked, and here it is one of a pool.</remarks>
+/// <remarks>Not prctl(PR_SET_PDEATHSIG) for our own: that follows the thread that forked, and here it is one of a pool.</remarks>
 internal sealed class DeviceServerProcess : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
@@ -19,11 +21,12 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
 
     private readonly Process _process;
 
-    private DeviceServerProcess(Process process, string name, VfioUserClient client)
+    private DeviceServerProcess(Process process, string name, VfioUserClient client, MigrationCapabilities capabilities)
     {
         _process = process;
         Name = name;
         Client = client;
+        Capabilities = capabilities;
     }
 
     public string Name { get; }
@@ -32,15 +35,19 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
 
     public VfioUserClient Client { get; }
 
+    /// <summary>As the device was probed; None: not migratable.</summary>
+    public MigrationCapabilities Capabilities { get; }
+
     /// <exception cref="DeviceLostException">the server ended, or is not there in time.</exception>
     public static async Task<DeviceServerProcess> StartAsync(string directory, LaunchDevice device)
     {
         string socket = Path.Combine(directory, GuestFiles.DeviceServer(new DeviceName(device.Name)));
         File.Delete(socket);
-        var process = Start(socket, device);
+        var process = await StartServerAsync(socket, device);
         try
         {
-            return new DeviceServerProcess(process, device.Name, await ConnectAsync(process, socket, device.Name));
+            var (client, capabilities) = await ProbeAsync(process, socket, device.Name);
+            return new DeviceServerProcess(process, device.Name, client, capabilities);
         }
         catch
         {
@@ -55,38 +62,73 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
         await EndAsync(_process);
     }
 
-    private static Process Start(string socket, LaunchDevice device)
+    private static Task<Process> StartServerAsync(string socket, LaunchDevice device)
     {
-        var start = device.Command is { } command ? Foreign(command, socket) : Own(device, socket);
-        start.RedirectStandardInput = true;
+        var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Start()
+        {
+            string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
+            var start = new ProcessStartInfo(self) { RedirectStandardInput = true };
+            // Run as `dotnet mc-guest.dll` rather than by its own executable.
+            if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
+            foreach (string argument in device.Command is { } command ? ForeignArguments(command, socket) : OwnArguments(device, socket))
+                start.ArgumentList.Add(argument);
+            try
+            {
+                started.SetResult(Process.Start(start)!);
+            }
+            catch (Win32Exception e)
+            {
+                started.SetException(new DeviceLostException($"cannot start the device server of {device.Name}: {e.Message}", e));
+            }
+        }
+
+        if (device.Command is null)
+        {
+            Start();
+            return started.Task;
+        }
+        // A foreign server watches no lifeline: the kernel ends it with the thread that started it, which therefore stays.
+        new Thread(() =>
+        {
+            Start();
+            Thread.Sleep(Timeout.Infinite);
+        })
+        { IsBackground = true, Name = $"starts {device.Name}" }.Start();
+        return started.Task;
+    }
+
+    private static IEnumerable<string> OwnArguments(LaunchDevice device, string socket) =>
+    [
+        "device", "--model", device.Model!, "--socket", socket, "--lifeline",
+        .. device.Parameters.SelectMany(parameter => (string[])["--param", $"{parameter.Key}={parameter.Value}"]),
+    ];
+
+    private static IEnumerable<string> ForeignArguments(IReadOnlyList<string> command, string socket) =>
+    [
+        ForeignCommand.Name, Environment.ProcessId.ToString(CultureInfo.InvariantCulture), "--",
+        .. command.Select(part => part.Replace(LaunchDevice.SocketPlaceholder, socket, StringComparison.Ordinal)),
+    ];
+
+    /// <summary>Connects and probes. A server that loses the thread at a feature it does not know is connected to anew and never
+    /// asked again.</summary>
+    private static async Task<(VfioUserClient Client, MigrationCapabilities Capabilities)> ProbeAsync(
+        Process process, string socket, string name)
+    {
+        var client = await ConnectAsync(process, socket, name);
         try
         {
-            return Process.Start(start)!;
+            var capabilities = await client.ProbeMigrationAsync(CancellationToken.None);
+            if (!client.Closed.IsCompleted) return (client, capabilities);
         }
-        catch (Win32Exception e)
+        catch
         {
-            throw new DeviceLostException($"cannot start the device server of {device.Name}: {e.Message}", e);
+            await client.DisposeAsync();
+            throw;
         }
+        await client.DisposeAsync();
+        return (await ConnectAsync(process, socket, name), MigrationCapabilities.None);
     }
-
-    private static ProcessStartInfo Own(LaunchDevice device, string socket)
-    {
-        string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
-        var start = new ProcessStartInfo(self);
-        // Run as `dotnet mc-guest.dll` rather than by its own executable.
-        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
-        foreach (string argument in (string[])["device", "--model", device.Model!, "--socket", socket, "--lifeline"])
-            start.ArgumentList.Add(argument);
-        foreach (var (name, value) in device.Parameters)
-        {
-            start.ArgumentList.Add("--param");
-            start.ArgumentList.Add($"{name}={value}");
-        }
-        return start;
-    }
-
-    private static ProcessStartInfo Foreign(IReadOnlyList<string> command, string socket) => new(
-        command[0], command.Skip(1).Select(part => part.Replace(LaunchDevice.SocketPlaceholder, socket, StringComparison.Ordinal)));
 
     private static async Task<VfioUserClient> ConnectAsync(Process process, string socket, string name)
     {
@@ -116,6 +158,7 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
         using (process)
         {
             process.StandardInput.Close();
+            Signals.Terminate(process);
             using var limit = new CancellationTokenSource(EndLimit);
             try
             {

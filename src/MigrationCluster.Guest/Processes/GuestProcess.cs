@@ -88,7 +88,8 @@ internal sealed class GuestProcess : IAsyncDisposable
         var relays = new List<DeviceRelay>();
         foreach (var (slot, device) in _launch.Devices.Index())
         {
-            var relay = await DeviceRelay.OpenAsync(servers[device.Name].Client, device, slot, fence, ram, CancellationToken.None);
+            var relay = await DeviceRelay.OpenAsync(
+                servers[device.Name].Client, servers[device.Name].Capabilities, device, slot, fence, ram, CancellationToken.None);
             _owned.Add(relay);
             relays.Add(relay);
             _ = ReportLossAsync(relay);
@@ -108,7 +109,12 @@ internal sealed class GuestProcess : IAsyncDisposable
         var vcpus = Enumerable.Range(0, _launch.Vcpus.Count)
             .Select(i => new Vcpu(i, ram, dirty, map.Partition(i), pattern, pagesPerSecond, _launch.Vcpus.Seed))
             .ToList();
-        var drivers = relays.ConvertAll(relay => Driver(relay, interrupts[relay.Name], ram, map, relays));
+        var drivers = new List<DeviceDriver>();
+        foreach (var relay in relays)
+        {
+            if (Driver(relay, interrupts[relay.Name], ram, map, relays) is { } driver) drivers.Add(driver);
+            else Own(interrupts[relay.Name]);
+        }
         var machine = new GuestMachine(vcpus, drivers, dirty);
         _owned.Add(machine);
         if (!_launch.Incoming) await machine.BootAsync();
@@ -181,12 +187,17 @@ internal sealed class GuestProcess : IAsyncDisposable
         return eventFd;
     }
 
-    private DeviceDriver Driver(
+    /// <returns>null: this guest has no driver for such a device and leaves it alone.</returns>
+    private DeviceDriver? Driver(
         DeviceRelay relay, SafeFileHandle interrupts, GuestRam ram, GuestMap map, List<DeviceRelay> relays)
     {
         var device = _launch.Devices.First(device => device.Name == relay.Name);
-        switch (device.Model)
+        // As guests do: by what the device says it is, whoever serves it.
+        switch (DeviceModels.ByIdentity(PciIdentity.Read(relay.Config).Identity))
         {
+            case "net" when device.Model is null:
+                // Only nets of the launch spec have a place in RAM for their DMA.
+                return null;
             case "net":
                 PeerDoorbell? doorbell = null;
                 if (device.PeerToPeer is [var name])
@@ -199,8 +210,10 @@ internal sealed class GuestProcess : IAsyncDisposable
                 return new NetDriver(relay, interrupts, ram, map.DmaArea(device), doorbell);
             case "gpu":
                 return new GpuDriver(relay, interrupts);
-            default:
+            case "serial":
                 return new SerialDriver(relay, interrupts);
+            default:
+                return null;
         }
     }
 

@@ -20,10 +20,33 @@ internal sealed partial class DeviceRelay
         _bound = fence;
     }
 
+    public ValueTask<DeviceDescriptor> DescribeAsync(CancellationToken cancellationToken) => new(_setup.Descriptor);
+
+    public ValueTask CheckVersionAsync(string version, CancellationToken cancellationToken) =>
+        _device.CheckVersionAsync(version, cancellationToken);
+
     public ValueTask<SetupRecord> GetSetupRecordAsync(CancellationToken cancellationToken) => new(_setup);
 
-    public ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken) =>
-        new(SetupCheck.Judge(source, _setup, VersionAnswer.NotAsked, HandlerChain.Default));
+    public async ValueTask<Verdict> CheckSetupAsync(SetupRecord source, CancellationToken cancellationToken)
+    {
+        var answer = await AskVersionAsync(source.Descriptor.VersionString, cancellationToken);
+        return SetupCheck.Judge(source, _setup, answer, HandlerChain.Default);
+    }
+
+    /// <summary>Nobody but the device itself reads a version string.</summary>
+    private async ValueTask<VersionAnswer> AskVersionAsync(string? version, CancellationToken cancellationToken)
+    {
+        if (version is null) return VersionAnswer.NotAsked;
+        try
+        {
+            await _device.CheckVersionAsync(version, cancellationToken);
+            return VersionAnswer.Accepted;
+        }
+        catch (DeviceRefusedException e)
+        {
+            return e.Errno == Errno.EOPNOTSUPP ? VersionAnswer.NotAsked : VersionAnswer.Refused;
+        }
+    }
 
     public async ValueTask<ulong> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)
     {
@@ -105,6 +128,8 @@ internal sealed partial class DeviceRelay
         var state = await GetStateAsync(cancellationToken);
         if (state != DeviceState.Stop)
             throw new DeviceRefusedException($"{Name} tells its content in Stop only, not in {state}", Errno.EBUSY);
+        // The register is our models'; what lies there in a device of another make is nobody's to touch.
+        if (_setup.Descriptor.Model is not { } model || !DeviceModels.Names.Contains(model)) return null;
         byte[] value = new byte[8];
         await _device.ReadRegionAsync(DeviceRegisters.Bar, DeviceRegisters.Checksum, value, cancellationToken);
         return BitConverter.ToUInt64(value);

@@ -22,8 +22,16 @@ namespace MigrationCluster.Guest.Relay;
 /// <see cref="_gate"/> lets one caller at a time change state or move data. Registers go beside it, for the vCPUs and
 /// for peers' DMA, judged by the state known here.
 /// </remarks>
-internal sealed partial class DeviceRelay : IMigrationEndpoint
+internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
 {
+    /// <summary>What of config space a guest programs, in the order it is restored in: bus mastering last.</summary>
+    private static readonly (int Offset, int Bytes)[] ProgrammedConfig =
+    [
+        (0x10, 4), (0x14, 4), (0x18, 4), (0x1C, 4), (0x20, 4), (0x24, 4), // BARs
+        (0x0C, 1), (0x3C, 1), // cache line size, interrupt line
+        (0x04, 2), // command
+    ];
+
     private readonly VfioUserClient _device;
     private readonly LaunchDevice _launch;
     private readonly GuestFence _fence;
@@ -34,6 +42,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     private readonly PendingDirty _pending;
     private readonly byte[] _config = new byte[DeviceRegisters.ConfigSpaceBytes];
     private readonly byte[] _windowBitmap;
+    private int _configBytes;
     private byte[]? _configToRestore;
     private volatile DeviceState _state;
     private Fence? _bound;
@@ -44,7 +53,8 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     private long _peerWritesRefused;
 
     private DeviceRelay(
-        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, SetupRecord setup, DeviceState state)
+        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, SetupRecord setup,
+        MigrationCapabilities capabilities, DeviceState state)
     {
         _device = device;
         _launch = launch;
@@ -52,7 +62,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         _ram = ram;
         _setup = setup;
         _state = state;
-        Capabilities = setup.Descriptor.Capabilities ?? MigrationCapabilities.None;
+        Capabilities = capabilities;
         _pending = new PendingDirty(ram.Layout.PageCount);
         long pages = ram.Layout.Windows.Max(window => (long)(window.SizeBytes / GuestMemoryLayout.PageSizeBytes));
         _windowBitmap = new byte[(pages + 63) / 64 * 8];
@@ -76,17 +86,19 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     /// <summary>P2P writes that came while this device's state did not take them.</summary>
     public long PeerWritesRefused => Interlocked.Read(ref _peerWritesRefused);
 
-    /// <summary>Probes a connected device and reads its config space.</summary>
+    /// <summary>Asks a connected device what it is, and reads its config space.</summary>
+    /// <param name="capabilities">as the device was probed; None: its state is never asked for.</param>
     public static async Task<DeviceRelay> OpenAsync(
-        VfioUserClient device, LaunchDevice launch, int slot, GuestFence fence, GuestRam ram, CancellationToken cancellationToken)
+        VfioUserClient device, MigrationCapabilities capabilities, LaunchDevice launch, int slot, GuestFence fence, GuestRam ram,
+        CancellationToken cancellationToken)
     {
-        var capabilities = await device.ProbeMigrationAsync(cancellationToken);
         var state = capabilities == MigrationCapabilities.None
             ? DeviceState.Running
             : await device.GetStateAsync(cancellationToken);
-        var setup = DeviceSetup.Describe(launch, slot, device.Shape, capabilities);
-        var relay = new DeviceRelay(device, launch, fence, ram, setup, state);
-        await device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, relay._config, cancellationToken);
+        var descriptor = await device.CollectDescriptorAsync(capabilities, cancellationToken);
+        var setup = new SetupRecord(launch.Name, slot, descriptor);
+        var relay = new DeviceRelay(device, launch, fence, ram, setup, capabilities, state);
+        await relay.ReadConfigAsync(cancellationToken);
         return relay;
     }
 
@@ -143,6 +155,8 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     private async Task ChangeStateAsync(DeviceState target, CancellationToken cancellationToken)
     {
         using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        if (Capabilities == MigrationCapabilities.None)
+            throw new DeviceRefusedException($"{Name} does not migrate: it has no device states", Errno.EOPNOTSUPP);
         var from = await _device.GetStateAsync(cancellationToken);
         _state = from;
         _fence.RequireTransition(Name, from, target);
@@ -156,8 +170,11 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         if (_configToRestore is { } config && from == DeviceState.Stop && FencedArc.IsRunning(next))
         {
             // Registers are reachable in Stop, and from its first moment of running on the device is bus master again.
-            await _device.WriteRegionAsync(DeviceRegisters.ConfigSpace, 0, config, cancellationToken);
-            config.CopyTo(_config, 0);
+            foreach (var (offset, bytes) in ProgrammedConfig)
+                if (offset + bytes <= _configBytes)
+                    await _device.WriteRegionAsync(
+                        DeviceRegisters.ConfigSpace, (ulong)offset, config.AsMemory(offset, bytes), cancellationToken);
+            await ReadConfigAsync(cancellationToken);
             _configToRestore = null;
         }
         // No peer writes from here on. But it is known as stopped only once it is: until then it may signal interrupts,
@@ -225,7 +242,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
     {
         await _device.WriteRegionAsync(region, offset, source, cancellationToken);
         // What sticks of a config write is the device's to say.
-        if (region == DeviceRegisters.ConfigSpace) await _device.ReadRegionAsync(region, 0, _config, cancellationToken);
+        if (region == DeviceRegisters.ConfigSpace) await ReadConfigAsync(cancellationToken);
     }
 
     public ValueTask MapDmaAsync(DmaWindow window, CancellationToken cancellationToken) => throw NotForClients("DMA windows");
@@ -244,13 +261,20 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint
         _state = await _device.GetStateAsync(cancellationToken);
         // What is to be restored later stays: a load that failed is tried again after a reset.
         _loading = false;
-        await _device.ReadRegionAsync(DeviceRegisters.ConfigSpace, 0, _config, cancellationToken);
+        await ReadConfigAsync(cancellationToken);
     }
 
     public ValueTask DisposeAsync()
     {
         _retained.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask ReadConfigAsync(CancellationToken cancellationToken)
+    {
+        byte[] config = await _device.ReadConfigAsync(cancellationToken);
+        config.CopyTo(_config, 0);
+        _configBytes = config.Length;
     }
 
     private static DeviceRefusedException NotForClients(string what) =>

@@ -5,6 +5,7 @@ using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -59,9 +60,20 @@ public sealed class AgentApi : IDisposable
         Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
 
     /// <returns>every reason why a guest of this spec could not live there; empty: it could.</returns>
-    public async Task<IReadOnlyList<Reason>> AdmitAsync(string specJson, CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<Reason>> AdmitAsync(
+        string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
         Need(await PostAsync<Admission, AdmitOrder>(
-            "v1/agent/guests/admit", new AdmitOrder(specJson), Quick, cancellationToken)).Reasons;
+            "v1/agent/guests/admit", new AdmitOrder(specJson, configuration), Quick, cancellationToken)).Reasons;
+
+    public async Task<AgentOffers> OffersAsync(CancellationToken cancellationToken) =>
+        Need(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, Quick, cancellationToken));
+
+    public async Task<VersionAnswer> AskVersionAsync(string @class, string version, CancellationToken cancellationToken) =>
+        Need(await PostAsync<VersionReply, VersionOrder>(
+            "v1/agent/version", new VersionOrder(@class, version), Quick, cancellationToken)).Answer;
+
+    public async Task<GuestSetup> SetupAsync(GuestName guest, CancellationToken cancellationToken) =>
+        Need(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, Quick, cancellationToken));
 
     public Task<Answer<HostedGuestState>> StartAsync(string specJson, Fence fence, CancellationToken cancellationToken) =>
         PostAsync<HostedGuestState, StartOrder>("v1/agent/guests", new StartOrder(specJson, fence), Slow, cancellationToken);

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -29,8 +30,18 @@ public sealed class AgentDirectory(
     public Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken) =>
         Api(agent).InventoryAsync(cancellationToken);
 
-    public Task<IReadOnlyList<Reason>> AdmitAsync(HostName agent, string specJson, CancellationToken cancellationToken) =>
-        Api(agent).AdmitAsync(specJson, cancellationToken);
+    public Task<IReadOnlyList<Reason>> AdmitAsync(
+        HostName agent, string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
+        Api(agent).AdmitAsync(specJson, configuration, cancellationToken);
+
+    public Task<AgentOffers> OffersAsync(HostName agent, CancellationToken cancellationToken) =>
+        Link(agent).ReadOffersAsync(cancellationToken);
+
+    public Task<VersionAnswer> AskVersionAsync(HostName agent, string @class, string version, CancellationToken cancellationToken) =>
+        Api(agent).AskVersionAsync(@class, version, cancellationToken);
+
+    public Task<GuestSetup> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken) =>
+        Api(agent).SetupAsync(guest, cancellationToken);
 
     public Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(
         HostName agent, MigrationId migration, CancellationToken cancellationToken) =>
@@ -39,12 +50,15 @@ public sealed class AgentDirectory(
     public IReadOnlyList<AgentStanding> List()
     {
         lock (_lock)
-            return [.. _links.Values.Select(link => new AgentStanding(link.Member.Name, link.Member.Address, link.Reachable))];
+            return [.. _links.Values.Select(link => new AgentStanding(
+                link.Member.Name, link.Member.Address, link.Reachable, link.Offers, link.FreeMiB))];
     }
 
     /// <exception cref="AgentUnreachableException">no host of this name ever joined.</exception>
-    public AgentApi Api(HostName agent) =>
-        Find(agent)?.Api ?? throw new AgentUnreachableException(agent, "it has never joined this cluster");
+    public AgentApi Api(HostName agent) => Link(agent).Api;
+
+    private AgentLink Link(HostName agent) =>
+        Find(agent) ?? throw new AgentUnreachableException(agent, "it has never joined this cluster");
 
     /// <summary>An agent said hello: remembers it and reads its feed from now on.</summary>
     /// <returns>null: admitted; else why not.</returns>
@@ -58,7 +72,7 @@ public sealed class AgentDirectory(
                 return HttpRefusal.Conflict(
                     ErrorCodes.HostNameTaken, $"another node, at {other.Address}, is already host {hello.Name} of this cluster",
                     "give each node a --name of its own");
-            await LinkAsync(member);
+            (await LinkAsync(member)).Heard(hello);
             return null;
         }
         finally
@@ -131,18 +145,19 @@ public sealed class AgentDirectory(
         lock (_lock) return _links.GetValueOrDefault(agent.Value);
     }
 
-    private async Task LinkAsync(Member member)
+    private async Task<AgentLink> LinkAsync(Member member)
     {
         var old = Find(member.Name);
         if (old?.Member == member)
         {
             old.Wake();
-            return;
+            return old;
         }
 
         if (old is not null) await old.DisposeAsync();
         // The sink sends commands through this directory: it is asked for only now that both exist.
         var link = new AgentLink(member, services.GetRequiredService<IAgentEventSink>(), cursors, time, logger);
         lock (_lock) _links[member.Name.Value] = link;
+        return link;
     }
 }

@@ -36,6 +36,22 @@ internal sealed class AgentLink : IAsyncDisposable
     /// <summary>The last read of its feed was answered.</summary>
     public bool Reachable => _reachable;
 
+    /// <summary>As it last told them; null: not heard yet.</summary>
+    public AgentOffers? Offers { get; private set; }
+
+    /// <summary>As it last told it; null: not heard yet.</summary>
+    public int? FreeMiB { get; private set; }
+
+    /// <summary>What it offers is fetched when its hello says that it has changed.</summary>
+    public void Heard(AgentHello hello)
+    {
+        FreeMiB = hello.FreeMiB;
+        if (hello.Offers is not null && hello.Offers != Offers?.Digest) _ = FetchOffersAsync();
+    }
+
+    public async Task<AgentOffers> ReadOffersAsync(CancellationToken cancellationToken) =>
+        Offers = await Api.OffersAsync(cancellationToken);
+
     /// <summary>The agent was just heard of: no need to wait before the next try.</summary>
     public void Wake()
     {
@@ -93,6 +109,18 @@ internal sealed class AgentLink : IAsyncDisposable
                 Note(error, failures);
                 await RestAsync(BackOff.Delay(failures++));
             }
+        }
+    }
+
+    private async Task FetchOffersAsync()
+    {
+        try
+        {
+            await ReadOffersAsync(_stop.Token);
+        }
+        catch (Exception error) when (error is AgentUnreachableException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The next hello has it fetched again.
         }
     }
 

@@ -2,13 +2,17 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Node.Agents;
 
 /// <summary>An agent tells a coordinator that it is there: first, and again every few seconds.</summary>
-public sealed record AgentHello(HostName Name, string NodeId, string Address, int WireVersion);
+/// <param name="Offers">digest of its <see cref="AgentOffers"/>; null: a release that has none.</param>
+/// <param name="FreeMiB">memory for guests not taken by one; null: an earlier release.</param>
+public sealed record AgentHello(
+    HostName Name, string NodeId, string Address, int WireVersion, string? Offers = null, int? FreeMiB = null);
 
 /// <summary>The reply to an event read.</summary>
 /// <param name="Events">numbered above what was asked for, in order; empty when the wait ran out.</param>
@@ -19,7 +23,8 @@ public sealed record EventBatch(IReadOnlyList<NumberedAgentEvent> Events, IReadO
 public sealed record StartOrder(string SpecJson, Fence Fence);
 
 /// <summary>Asks whether a guest of this spec could live on the host.</summary>
-public sealed record AdmitOrder(string SpecJson);
+/// <param name="Configuration">of its running devices, where it would come from another host; null: it would start there.</param>
+public sealed record AdmitOrder(string SpecJson, IReadOnlyList<DeviceConfiguration>? Configuration = null);
 
 /// <param name="Fence">raised above the guest's, so that nobody else commands it any more.</param>
 public sealed record StopOrder(Fence Fence);

@@ -5,6 +5,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Compatibility;
+using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
 
@@ -13,7 +15,7 @@ namespace MigrationCluster.Node.Agents;
 /// <summary>Says hello to a coordinator when this node listens, and again every few seconds: one that was away learns where this
 /// agent is now. Where one does not answer the next is asked.</summary>
 public sealed class AgentRegistration(
-    NodeIdentity node, NodeOptions options, TimeProvider time, ILogger<AgentRegistration> logger) : BackgroundService
+    NodeIdentity node, NodeOptions options, OfferCatalog catalog, GuestHost guests, TimeProvider time, ILogger<AgentRegistration> logger) : BackgroundService
 {
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
@@ -24,12 +26,12 @@ public sealed class AgentRegistration(
         IReadOnlyList<Uri> coordinators = options.Coordinator ? [new Uri(own)] : options.Join;
         using var http = new HttpClient { Timeout = Limit };
         http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
-        string hello = WireJson.Write(new AgentHello(node.Name, node.NodeId, own, Wire.Version));
         string? last = "not tried yet";
         for (int failures = 0, at = 0; ;)
         {
             var coordinator = coordinators[at];
-            string? problem = await HelloAsync(http, coordinator, hello, stoppingToken);
+            var hello = new AgentHello(node.Name, node.NodeId, own, Wire.Version, catalog.Last.Digest, guests.FreeMiB);
+            string? problem = await HelloAsync(http, coordinator, WireJson.Write(hello), stoppingToken);
             if (problem is not null) at = (at + 1) % coordinators.Count;
             if (problem is null && last is not null)
                 logger.LogInformation("joined the coordinator at {Coordinator}", coordinator);

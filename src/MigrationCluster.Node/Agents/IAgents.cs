@@ -1,4 +1,5 @@
 using MigrationCluster.Api;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -14,7 +15,17 @@ public interface IAgents
     Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken);
 
     /// <returns>every reason why a guest of this spec could not live on that host; empty: it could.</returns>
-    Task<IReadOnlyList<Reason>> AdmitAsync(HostName agent, string specJson, CancellationToken cancellationToken);
+    Task<IReadOnlyList<Reason>> AdmitAsync(
+        HostName agent, string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken);
+
+    /// <summary>What the host offers now; what is known of it (<see cref="List"/>) is renewed by it.</summary>
+    Task<AgentOffers> OffersAsync(HostName agent, CancellationToken cancellationToken);
+
+    /// <summary>Setup records of a running guest's devices.</summary>
+    Task<GuestSetup> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken);
+
+    /// <summary>Puts a source's opaque version string to the host's own attribute.</summary>
+    Task<VersionAnswer> AskVersionAsync(HostName agent, string @class, string version, CancellationToken cancellationToken);
 
     /// <summary>Everything an agent's journal holds of one migration, both sides, in order.</summary>
     Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(HostName agent, MigrationId migration, CancellationToken cancellationToken);
@@ -23,5 +34,8 @@ public interface IAgents
     IReadOnlyList<AgentStanding> List();
 }
 
-/// <param name="Reachable">its feed answers.</param>
-public sealed record AgentStanding(HostName Name, string Address, bool Reachable);
+/// <param name="Reachable">its feed answers; otherwise what is known of it may be stale.</param>
+/// <param name="Offers">as it last told them; null: not heard yet.</param>
+/// <param name="FreeMiB">as it last told it; null: not heard yet.</param>
+public sealed record AgentStanding(
+    HostName Name, string Address, bool Reachable, AgentOffers? Offers = null, int? FreeMiB = null);

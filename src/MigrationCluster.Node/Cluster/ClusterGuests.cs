@@ -184,7 +184,7 @@ public sealed class ClusterGuests(
                 $"choose one of {string.Join(", ", agents.List().Select(agent => agent.Name))}")];
         if (specJson is null) return [];
         // What is wrong with the spec itself is known here already, by its path in the request.
-        return [.. (await agents.AdmitAsync(new HostName(host), specJson, cancellationToken))
+        return [.. (await agents.AdmitAsync(new HostName(host), specJson, null, cancellationToken))
             .Where(reason => reason.Code != ErrorCodes.BadSpec)];
     }
 

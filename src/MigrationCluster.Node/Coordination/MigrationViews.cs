@@ -1,4 +1,5 @@
 using MigrationCluster.Api;
+using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Migration;
 
@@ -17,8 +18,23 @@ public static class MigrationViews
             state.Phase.ToString(), OutcomeOf(state), plan.Fence.Epoch.Value, (int)plan.MaxDowntime.TotalMilliseconds,
             startedAt, IsOver(state) ? events[^1].At : null,
             [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)),
-            [.. state.Reasons.Select(reason => new Reason(reason.Code, reason.Message, reason.Remedy))],
-            state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null);
+            ReasonViews.Of(state.Reasons),
+            state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null,
+            PlanOf(plan, events));
+    }
+
+    /// <summary>What planning found and was accepted; where the real devices have told what they drop, their word counts.</summary>
+    private static PlanView? PlanOf(MigrationPlan plan, IReadOnlyList<CoordinatorEvent> events)
+    {
+        if (plan.Findings is not { } findings) return null;
+        var confirmed = Heard<SetupConfirmed>(events).FirstOrDefault();
+        return new PlanView(
+            plan.UnknownAcceptedBy,
+            ReasonViews.Of(findings.Unknown.Concat(confirmed?.Unknown ?? []).DistinctBy(why => (why.Device, why.Code, why.Message))),
+            [.. (confirmed is null ? findings.Dropped : confirmed.Dropped ?? [])
+                .Select(dropped => new DroppedSectionsView(dropped.Device, dropped.Sections))],
+            ReasonViews.Of(findings.NoWayBack),
+            [.. findings.PassedOver.Select(host => new PassedOverView(host.Host.Value, host.Rank, ReasonViews.Of(host.Reasons)))]);
     }
 
     /// <summary>Over for the operator: the guest has its owner. A copy the source is slow to release is residue.</summary>

@@ -5,6 +5,7 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
@@ -25,13 +26,14 @@ namespace MigrationCluster.Node.Coordination;
 /// term. Any coordinator shows every migration, and passes on a cancel that is another's to decide.
 /// </summary>
 public sealed class Migrations(
-    IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, ISupervisor supervisor,
-    TimeProvider time)
+    IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
+    ISupervisor supervisor, TimeProvider time)
     : IMigrations, IAgentEventSink, IAsyncDisposable
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
     private static readonly CoordinatorMachine Machine = new();
+    private const int LongestOperatorName = 64;
 
     private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
@@ -110,9 +112,8 @@ public sealed class Migrations(
         await _planning.WaitAsync(cancellationToken);
         try
         {
-            var (record, refusal) = await PlanAsync(request, cancellationToken);
-            if (record is null) return refusal!;
-            var destination = new HostName(request.To);
+            var (planned, refusal) = await PlanAsync(request, cancellationToken);
+            if (planned is not { Guest: { Record: var record } guest, Destination: var destination }) return refusal!;
             var id = new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
             // First, so that a row opened for a migration that was never planned is found and closed by whoever comes next.
@@ -123,8 +124,9 @@ public sealed class Migrations(
                     $"{row.Guest} changed while this migration was planned", "look at the guest, then ask again");
 
             var fence = new Fence(row.Epoch, term);
-            var plan = new MigrationPlan(id, row.Guest, row.Owner, destination, fence, record.SpecJson,
-                TimeSpan.FromMilliseconds(request.MaxDowntimeMs));
+            var plan = new MigrationPlan(
+                id, row.Guest, row.Owner, destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
+                guest.Configuration, request.AcceptUnknownBy, planned.Findings);
             var actor = Start(id, row.Guest, fence);
             await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow()), cancellationToken);
             return await GetAsync(id.Value, cancellationToken);
@@ -244,36 +246,28 @@ public sealed class Migrations(
     private async Task GiveUpUnplannedAsync(MigrationId id, CancellationToken cancellationToken)
     {
         foreach (var record in await rows.ListAsync(cancellationToken))
-            if (record.Row.Attempt == id && record.Row.Abort(id, record.Row.Epoch) is { } aborted)
-                await rows.CompareAndSwapAsync(record, record with { Row = aborted }, cancellationToken);
+            if (record.Row.Attempt == id && record.Row.Abort(id, record.Row.Epoch) is { } aborted
+                && !await rows.CompareAndSwapAsync(record, record with { Row = aborted }, cancellationToken))
+                throw new IOException($"the row of {record.Row.Guest} changed while {id} was given up");
         await ownership.EndAsync(id, cancellationToken);
     }
 
     /// <summary>Everything that can be known before the row is touched; a refusal names every reason.</summary>
-    private async Task<(GuestRecord? Record, HttpRefusal? Refusal)> PlanAsync(
+    private async Task<(ChosenHost? Chosen, HttpRefusal? Refusal)> PlanAsync(
         MigrateRequest request, CancellationToken cancellationToken)
     {
-        var (guest, destination) = (new GuestName(request.Guest), new HostName(request.To));
+        var guest = new GuestName(request.Guest);
         if (await rows.ReadAsync(guest, cancellationToken) is not { Placement: Placement.Placed } record)
             return (null, HttpRefusal.NotFound(ErrorCodes.GuestUnknown, $"there is no guest {guest}", "see `migctl guest list`"));
-        if (agents.List().FirstOrDefault(agent => agent.Name == destination) is not { } standing)
-            return (null, HttpRefusal.NotFound(ErrorCodes.HostUnknown, $"there is no host {destination}", "see `migctl node list`"));
         if (record.Row.Decision == OwnershipDecision.Undecided || await IsOpenAsync(record.Row.Attempt, cancellationToken))
             return (null, Migrating(record.Row));
-        if (destination == record.Row.Owner)
-            return (null, HttpRefusal.Conflict(ErrorCodes.SameHost, $"{guest} already runs on {destination}", "name another host"));
         if (request.MaxDowntimeMs < 1)
             return (null, HttpRefusal.BadRequest(
                 ErrorCodes.BadRequest, $"maxDowntimeMs must be at least 1, not {request.MaxDowntimeMs}", "allow some downtime"));
-        if (!standing.Reachable)
-            return (null, HttpRefusal.Unreachable($"host {destination} does not answer at {standing.Address}", "start mc-node there"));
-
-        var reasons = await agents.AdmitAsync(destination, record.SpecJson, cancellationToken);
-        return reasons.Count == 0
-            ? (record, null)
-            : (null, new HttpRefusal(409, new ApiError(
-                ErrorCodes.Refused, $"{destination} cannot take {guest}: {string.Join("; ", reasons.Select(r => r.Message))}",
-                reasons)));
+        if (request.AcceptUnknownBy is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > LongestOperatorName))
+            return (null, HttpRefusal.BadRequest(
+                ErrorCodes.BadRequest, "acceptUnknownBy is no operator's name", $"give 1 to {LongestOperatorName} characters"));
+        return await destinations.ChooseAsync(record, request.To, request.AcceptUnknownBy is not null, cancellationToken);
     }
 
     private MigrationActor Start(MigrationId id, GuestName guest, Fence fence)

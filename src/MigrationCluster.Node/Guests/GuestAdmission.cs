@@ -1,9 +1,11 @@
 using System.Text;
 using MigrationCluster.Api;
+using MigrationCluster.Devices.Emulated;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 
 namespace MigrationCluster.Node.Guests;
 
@@ -13,10 +15,14 @@ public static class GuestAdmission
     public const string MemoryCode = "destination.memory";
     public const string TemplateCode = "destination.template";
     public const string PathCode = "destination.socket-path";
+    public const string ConfigurationCode = "destination.configuration";
     private const ulong Seed = 0x6d63;
 
+    /// <param name="configuration">of the guest's running devices, where it comes from another host; null: the templates' own.</param>
     /// <returns>every reason why not, the spec's own included; empty: it can.</returns>
-    public static IReadOnlyList<Reason> Check(SpecDraft draft, HostName host, NodeConfig config, int freeMiB, DataDirectory data)
+    public static IReadOnlyList<Reason> Check(
+        SpecDraft draft, HostName host, NodeConfig config, int freeMiB, DataDirectory data,
+        IReadOnlyList<DeviceConfiguration>? configuration = null)
     {
         var reasons = draft.Reasons.ToList();
         if (draft.MemoryMiB is { } memory && memory > freeMiB)
@@ -28,7 +34,14 @@ public static class GuestAdmission
             if (device.Template is { } template && !config.Templates.ContainsKey(template))
                 reasons.Add(new Reason(
                     TemplateCode, $"{device.Path}: template '{template}' is unknown on {host}",
-                    $"choose one of {Known(config)}, or add it to {host}'s configuration"));
+                    $"choose one of {Known(config)}, or add it to {host}'s configuration",
+                    device.Name, template, "none", ReasonSides.Destination));
+            else if (device.Template is { } allowed && Find(configuration, device.Name) is { } given
+                && Problem(config.Templates[allowed], given) is { } problem)
+                reasons.Add(new Reason(
+                    ConfigurationCode, $"{device.Path}: {host} cannot create device '{device.Name}' as it is on its source: {problem}",
+                    $"choose a host whose template '{allowed}' allows it, or give the guest's device other values when it next starts",
+                    device.Name, Side: ReasonSides.Destination));
             if (draft.Name is { } guest && device.Name is { } name && Excess(data, guest, name) is > 0 and var excess)
                 reasons.Add(new Reason(
                     PathCode, $"{device.Path}: the socket path of device '{name}' on {host} is {excess} bytes too long",
@@ -39,15 +52,23 @@ public static class GuestAdmission
     }
 
     /// <summary>Resolves the templates of a spec that was admitted.</summary>
-    public static LaunchSpec Resolve(GuestSpec spec, NodeConfig config, Fence fence, bool incoming) => new(
+    public static LaunchSpec Resolve(
+        GuestSpec spec, NodeConfig config, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration = null) => new(
         spec.Name, incoming, fence.Epoch.Value, fence.Term.Value, spec.MemoryMiB,
         new LaunchVcpus(spec.Vcpus.Count, spec.Vcpus.Pattern, spec.Vcpus.DirtyRateMiBps, Seed),
-        [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template]))]);
+        [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template], Find(configuration, device.Name)))]);
 
-    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template) =>
-        new(
-        device.Name, template.Model, template.Parameters ?? DeviceTemplate.NoParameters, device.PeerToPeer ?? [],
-        template.Version, template.Command);
+    /// <summary>A device that comes from another host is made with the values it has there, so no version of it is expanded again; model
+    /// and command are this host's own, always.</summary>
+    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => new(
+        device.Name, template.Model, source?.Parameters ?? template.Parameters ?? DeviceTemplate.NoParameters,
+        device.PeerToPeer ?? [], source is null ? template.Version : null, template.Command);
+
+    private static DeviceConfiguration? Find(IReadOnlyList<DeviceConfiguration>? configuration, string? device) =>
+        configuration?.FirstOrDefault(given => given.Device == device);
+
+    private static string? Problem(DeviceTemplate template, DeviceConfiguration given) =>
+        DeviceTemplates.Problem(template.Model, null, given.Parameters, template.Command);
 
     private static int Excess(DataDirectory data, string guest, string device)
     {

@@ -6,6 +6,7 @@ using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Node.Guests;
@@ -48,16 +49,19 @@ public sealed class GuestHost(
     }
 
     /// <summary>Whether a guest of this spec could be launched here now.</summary>
+    /// <param name="configuration">of its devices where it would come from; null: the templates' own.</param>
     /// <returns>every reason why not.</returns>
-    public IReadOnlyList<Reason> Admit(string specJson) =>
-        GuestAdmission.Check(SpecReader.Read(specJson), node.Name, config, FreeMiB, data);
+    public IReadOnlyList<Reason> Admit(string specJson, IReadOnlyList<DeviceConfiguration>? configuration = null) =>
+        GuestAdmission.Check(SpecReader.Read(specJson), node.Name, config, FreeMiB, data, configuration);
 
     /// <summary>Launches a guest process and waits until its endpoints listen.</summary>
     /// <param name="specJson">the guest spec as the operator wrote it; this host resolves its templates.</param>
     /// <param name="incoming">true: it waits for a migration; false: it runs at once.</param>
+    /// <param name="configuration">of its devices where it comes from; null: the templates' own.</param>
     /// <remarks>Asked again for the same guest, epoch and role, it answers with the process that lives already.</remarks>
     public async Task<Answer<HostedGuest>> LaunchAsync(
-        string specJson, Fence fence, bool incoming, CancellationToken cancellationToken)
+        string specJson, Fence fence, bool incoming, CancellationToken cancellationToken,
+        IReadOnlyList<DeviceConfiguration>? configuration = null)
     {
         var draft = SpecReader.Read(specJson);
         HostedGuest? living = null;
@@ -66,7 +70,7 @@ public sealed class GuestHost(
             if (draft.Name is { } name && _guests.TryGetValue(new GuestName(name), out living)
                 && living.Spec.Epoch == fence.Epoch.Value && living.Spec.Incoming == incoming)
                 return living;
-            var reasons = GuestAdmission.Check(draft, node.Name, config, FreeMiB, data).ToList();
+            var reasons = GuestAdmission.Check(draft, node.Name, config, FreeMiB, data, configuration).ToList();
             if (living is not null || (draft.Name is { } busy && _launchingMiB.ContainsKey(new GuestName(busy))))
                 reasons.Add(new Reason(
                     ErrorCodes.GuestExists, $"guest {draft.Name} already has a process on {node.Name}",
@@ -75,7 +79,7 @@ public sealed class GuestHost(
             _launchingMiB[new GuestName(draft.Name!)] = draft.MemoryMiB!.Value;
         }
 
-        return await LaunchReservedAsync(draft.Spec!, fence, incoming, cancellationToken);
+        return await LaunchReservedAsync(draft.Spec!, fence, incoming, configuration, cancellationToken);
     }
 
     /// <summary>Kills a guest's process and device servers; returns when all are dead and its leftover files are gone.</summary>
@@ -123,14 +127,15 @@ public sealed class GuestHost(
     public void Dispose() => _stop.Dispose();
 
     private async Task<Answer<HostedGuest>> LaunchReservedAsync(
-        GuestSpec spec, Fence fence, bool incoming, CancellationToken cancellationToken)
+        GuestSpec spec, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration,
+        CancellationToken cancellationToken)
     {
         var name = new GuestName(spec.Name);
         try
         {
             var folder = new GuestFolder(data.Guest(name));
             if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
-            var launch = GuestAdmission.Resolve(spec, config, fence, incoming);
+            var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration);
             folder.Prepare(launch);
             var process = await GuestLauncher.StartAsync(folder, time, cancellationToken);
             logger.LogInformation(

@@ -1,6 +1,7 @@
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Agents;
+using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -35,6 +36,33 @@ public static class GuestInspector
         {
             return new HostedGuestState(
                 guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, null, null, devices, error.Message);
+        }
+    }
+
+    /// <summary>Reads every device's setup record, all at the same time. Never throws for a device that does not answer.</summary>
+    public static async Task<GuestSetup> ReadSetupAsync(HostedGuest guest, CancellationToken cancellationToken)
+    {
+        var answers = await Task.WhenAll(guest.Spec.Devices.Select(device => device.Name).Append(DeviceName.Machine.Value)
+            .Select(name => RecordAsync(guest, new DeviceName(name), cancellationToken)));
+        return new GuestSetup(
+            [.. answers.Select(answer => answer.Record).OfType<SetupRecord>()],
+            [.. answers.Select(answer => answer.Refusal).OfType<Refusal>()]);
+    }
+
+    private static async Task<(SetupRecord? Record, Refusal? Refusal)> RecordAsync(
+        HostedGuest guest, DeviceName device, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), Quick, cancellationToken);
+            return (await endpoint.GetSetupRecordAsync(cancellationToken), null);
+        }
+        catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
+        {
+            return (null, new Refusal(
+                "device.no-setup-record", $"{device}: the running device does not say what it is: {error.Message}",
+                "look at the guest with `migctl guest show`; a device that does not answer cannot be migrated",
+                device.Value, Side: CompatibilitySide.Source));
         }
     }
 

@@ -8,7 +8,8 @@ namespace MigrationCluster.Node.Hosting;
 /// <summary>A node's configuration file.</summary>
 /// <param name="MemoryMiB">guest RAM this host gives to all its guests together.</param>
 /// <param name="Templates">what a guest spec may name, by name.</param>
-public sealed record NodeConfig(int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates)
+/// <param name="Sysfs">root of the tree that mediated device types are read from.</param>
+public sealed record NodeConfig(int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys")
 {
     /// <exception cref="StartRefusedException">names the file, the line and the field.</exception>
     public static NodeConfig Load(string path)

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -104,7 +103,7 @@ public sealed class NodeHost : IAsyncDisposable
         app.UseErrorReplies(app.Services.GetRequiredService<ILogger<NodeHost>>());
         app.UseRouting();
         app.MapGet("/v1/hello", context => JsonBody.WriteAsync(
-            context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion), Json.Replies));
+            context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion.Text), Json.Replies));
         app.Services.GetRequiredService<AgentRoutes>().Map(app);
         if (options.Coordinator)
             app.Services.GetRequiredService<ClusterRoutes>().Map(app);
@@ -119,7 +118,4 @@ public sealed class NodeHost : IAsyncDisposable
         IOException or SocketException => $"cannot listen on {options.Listen}: {error.Message}",
         _ => null,
     };
-
-    private static string ProductVersion =>
-        typeof(NodeHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 }

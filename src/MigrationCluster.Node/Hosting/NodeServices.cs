@@ -3,12 +3,14 @@ using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Coordination;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Node.Transfers;
+using MigrationCluster.Protocol.Compatibility;
 
 namespace MigrationCluster.Node.Hosting;
 
@@ -33,6 +35,7 @@ public static class NodeServices
     private static void AddAgent(IServiceCollection services)
     {
         services.AddSingleton(provider => Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
+        services.AddSingleton<OfferCatalog>();
         services.AddSingleton<GuestHost>();
         services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
         services.AddSingleton(provider => Open(() => DataPlaneListener.Start(
@@ -55,6 +58,12 @@ public static class NodeServices
         services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<IMembership>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<IFeedCursors>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton(HandlerChain.Default);
+        services.AddSingleton<VersionQuestions>();
+        services.AddSingleton<MigrationPlanner>();
+        services.AddSingleton<DestinationChoice>();
+        services.AddSingleton<FleetOffers>();
+        services.AddSingleton<CompatQuestions>();
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());

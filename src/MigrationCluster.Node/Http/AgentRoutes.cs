@@ -6,6 +6,7 @@ using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.Devices;
 using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
@@ -21,16 +22,20 @@ namespace MigrationCluster.Node.Http;
 ///   GET  /v1/agent/events?after=N&amp;wait=MS  EventBatch, at once when there is an event above N
 ///   GET  /v1/agent/migrations/ID/events   AgentEvent[], all of that migration
 ///   GET  /v1/agent/inventory              Inventory
+///   GET  /v1/agent/offers                 AgentOffers
+///   POST /v1/agent/version                VersionOrder -> VersionReply
 ///   POST /v1/agent/guests/admit           AdmitOrder -> Admission
 ///   POST /v1/agent/guests                 StartOrder -> HostedGuestState
 ///   POST /v1/agent/guests/NAME/stop       StopOrder -> {}
 ///   POST /v1/agent/guests/NAME/check      SelfCheckView
+///   GET  /v1/agent/guests/NAME/setup      GuestSetup
 /// </code>
 /// </remarks>
 public sealed class AgentRoutes(
     NodeIdentity node,
     NodeConfig config,
     GuestHost guests,
+    OfferCatalog catalog,
     AgentJournal journal,
     IAgentCommandHandler commands,
     IProgressSource progress,
@@ -46,10 +51,13 @@ public sealed class AgentRoutes(
         routes.MapGet("/v1/agent/events", EventsAsync);
         routes.MapGet("/v1/agent/migrations/{id}/events", MigrationEventsAsync);
         routes.MapGet("/v1/agent/inventory", InventoryAsync);
+        routes.MapGet("/v1/agent/offers", context => JsonBody.WriteAsync(context, 200, catalog.Read(), WireJson.Options));
+        routes.MapPost("/v1/agent/version", AskVersionAsync);
         routes.MapPost("/v1/agent/guests/admit", AdmitAsync);
         routes.MapPost("/v1/agent/guests", StartAsync);
         routes.MapPost("/v1/agent/guests/{name}/stop", StopAsync);
         routes.MapPost("/v1/agent/guests/{name}/check", CheckAsync);
+        routes.MapGet("/v1/agent/guests/{name}/setup", SetupAsync);
     }
 
     private async Task CommandAsync(HttpContext context)
@@ -105,11 +113,20 @@ public sealed class AgentRoutes(
             WireJson.Options);
     }
 
+    private async Task AskVersionAsync(HttpContext context)
+    {
+        var order = await JsonBody.ReadAsync<VersionOrder>(context, WireJson.Options);
+        if (order.Refusal is { } malformed) await JsonBody.WriteAsync(context, malformed);
+        else await JsonBody.WriteAsync(
+            context, 200, new VersionReply(catalog.Ask(order.Value!.Class, order.Value.Version)), WireJson.Options);
+    }
+
     private async Task AdmitAsync(HttpContext context)
     {
         var order = await JsonBody.ReadAsync<AdmitOrder>(context, WireJson.Options);
         if (order.Refusal is { } malformed) await JsonBody.WriteAsync(context, malformed);
-        else await JsonBody.WriteAsync(context, 200, new Admission(guests.Admit(order.Value!.SpecJson)), WireJson.Options);
+        else await JsonBody.WriteAsync(context, 200, new Admission(
+            guests.Admit(order.Value!.SpecJson, order.Value.Configuration)), WireJson.Options);
     }
 
     private async Task StartAsync(HttpContext context)
@@ -157,8 +174,7 @@ public sealed class AgentRoutes(
         var name = GuestOf(context);
         if (guests.Find(name) is not { } guest)
         {
-            await JsonBody.WriteAsync(context, HttpRefusal.NotFound(
-                ErrorCodes.GuestUnknown, $"guest {name} has no process on {node.Name}", "see `migctl guest show`"));
+            await JsonBody.WriteAsync(context, NoProcess(name));
             return;
         }
 
@@ -174,6 +190,19 @@ public sealed class AgentRoutes(
                 "ask again when it runs"));
         }
     }
+
+    private async Task SetupAsync(HttpContext context)
+    {
+        var name = GuestOf(context);
+        if (guests.Find(name) is { } guest)
+            await JsonBody.WriteAsync(
+                context, 200, await GuestInspector.ReadSetupAsync(guest, context.RequestAborted), WireJson.Options);
+        else
+            await JsonBody.WriteAsync(context, NoProcess(name));
+    }
+
+    private HttpRefusal NoProcess(GuestName name) => HttpRefusal.NotFound(
+        ErrorCodes.GuestUnknown, $"guest {name} has no process on {node.Name}", "see `migctl guest show`");
 
     private static Task Done(HttpContext context) =>
         JsonBody.WriteAsync(context, 200, new Dictionary<string, string>(), WireJson.Options);

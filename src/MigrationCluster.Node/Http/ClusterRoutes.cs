@@ -5,13 +5,14 @@ using Microsoft.AspNetCore.Routing;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
+using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Journal;
 
 namespace MigrationCluster.Node.Http;
 
 /// <summary>A coordinator's routes: the operators' (<see cref="ClusterClient"/>), and the agents' hello.</summary>
 public sealed class ClusterRoutes(
-    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, AgentDirectory agents)
+    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, CompatQuestions questions, AgentDirectory agents)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -32,6 +33,14 @@ public sealed class ClusterRoutes(
         routes.MapGet("/v1/migrations/{id}", async context => await Write(
             context, await migrations.GetAsync(Value(context, "id"), context.RequestAborted)));
         routes.MapGet("/v1/migrations/{id}/watch", WatchAsync);
+        routes.MapGet("/v1/compat/check", async context => await Write(context, await questions.CheckAsync(
+            Asked(context, "guest"), Asked(context, "to"), context.RequestAborted)));
+        routes.MapGet("/v1/compat/explain", async context => await Write(context, await questions.ExplainAsync(
+            Asked(context, "device"), Asked(context, "host"), context.RequestAborted)));
+        routes.MapGet("/v1/compat/matrix", async context => await Write(context, await questions.MatrixAsync(
+            context.Request.Query["class"] is [{ } @class] ? @class : null, context.RequestAborted)));
+        routes.MapGet("/v1/compat/baseline", async context => await Write(context, await questions.BaselineAsync(
+            Asked(context, "class"), Number(context, "minTargets"), context.RequestAborted)));
         routes.MapPost("/v1/migrations/{id}/cancel", async context => await Write(
             context, await migrations.CancelAsync(Value(context, "id"), context.RequestAborted)));
     }
@@ -61,6 +70,15 @@ public sealed class ClusterRoutes(
             await JsonBody.WriteAsync(context, HttpRefusal.BadRequest(
                 ErrorCodes.BadRequest, "a watch says after=VERSION", "add it to the query; 0 answers at once"));
     }
+
+    private static string Asked(HttpContext context, string name) => context.Request.Query[name] is [{ Length: > 0 } value]
+        ? value
+        : throw new BadHttpRequestException($"{context.Request.Path} needs {name}=… once in its query");
+
+    private static int Number(HttpContext context, string name) =>
+        int.TryParse(Asked(context, name), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? number
+            : throw new BadHttpRequestException($"{name} in the query of {context.Request.Path} is no whole number");
 
     private static string Value(HttpContext context, string name) => (string)context.GetRouteValue(name)!;
 

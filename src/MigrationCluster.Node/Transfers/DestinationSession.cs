@@ -62,7 +62,7 @@ public sealed class DestinationSession(
     private async Task<DestinationCommand> LaunchAsync(Fence fence, CancellationToken cancel)
     {
         await CloseAsync();
-        await guest.LaunchIncomingAsync(State().SpecJson, fence, cancel);
+        await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, cancel);
         Launched();
         var devices = OpenDevices();
         var planned = await devices.ProbeAsync(SourceSession.GroupsOf(guest.Spec), cancel);
@@ -78,30 +78,11 @@ public sealed class DestinationSession(
         var devices = OpenDevices();
         var names = devices.InOrder.Select(device => device.Device.Value).ToHashSet();
         var records = State().Records;
-        var refusals = new List<Refusal>();
-        foreach (var record in records.Where(record => !names.Contains(record.Device)))
-            refusals.Add(new Refusal("device.missing", $"the destination has no device {record.Device} ({record.Descriptor.Model})",
-                "allow a template for it on the destination"));
-        foreach (string extra in names.Except(records.Select(record => record.Device)))
-            refusals.Add(new Refusal("device.extra", $"the destination has a device {extra} that the source lacks",
-                "use the same guest spec on both hosts"));
         var answers = await Task.WhenAll(records.Where(record => names.Contains(record.Device)).Select(async record =>
             (record.Device, Verdict: await devices[new DeviceName(record.Device)].AskAsync<Verdict>(
                 (reply, token) => new DeviceMessage.CheckSetup(record, reply, token), cancel))));
-        foreach (var (device, verdict) in answers)
-        {
-            IReadOnlyList<CompatibilityReason> reasons = verdict switch
-            {
-                Incompatible incompatible => incompatible.Reasons,
-                Unknown unknown => unknown.Why,
-                _ => [],
-            };
-            refusals.AddRange(reasons.Select(reason => new Refusal(
-                reason.Code, $"{device}: the source has {reason.Expected}, the destination {reason.Actual}", reason.Remedy,
-                device, reason.Expected, reason.Actual, reason.Side)));
-        }
-
-        return new DestinationCommand.SetupAnswered(refusals, time.GetUtcNow());
+        return SetupJudgement.Of(
+            records, names, answers.ToDictionary(answer => answer.Device, answer => answer.Verdict), time.GetUtcNow());
     }
 
     private async Task<DestinationCommand> ReceiveAsync(CancellationToken cancel)

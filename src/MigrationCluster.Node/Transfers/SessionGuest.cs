@@ -3,6 +3,7 @@ using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 
 namespace MigrationCluster.Node.Transfers;
 
@@ -25,9 +26,10 @@ public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory 
         host.Find(guest)?.Ended.WaitAsync(cancellationToken) ?? Task.CompletedTask;
 
     /// <exception cref="LaunchRefusedException">the spec does not fit this host, or the process did not come up.</exception>
-    public async Task LaunchIncomingAsync(string specJson, Fence fence, CancellationToken cancellationToken)
+    public async Task LaunchIncomingAsync(
+        string specJson, IReadOnlyList<DeviceConfiguration>? configuration, Fence fence, CancellationToken cancellationToken)
     {
-        var answer = await host.LaunchAsync(specJson, fence, incoming: true, cancellationToken);
+        var answer = await host.LaunchAsync(specJson, fence, incoming: true, cancellationToken, configuration);
         if (answer.Refusal is { } refusal) throw new LaunchRefusedException(refusal.Error);
     }
 

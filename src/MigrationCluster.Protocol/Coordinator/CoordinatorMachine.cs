@@ -95,7 +95,7 @@ public sealed class CoordinatorMachine
             // Yielded but undecided, and the destination is broken: abort; the raised epoch lets the source resume.
             DestinationFailed failed when MayAbort(s) || StillUndecided(s) || WaitsForDestination(s) => AbortOn(observed, failed.Code, failed.Reason),
             SourceGuestDied died => SourceDied(s, died, observed),
-            ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or MachinePaused or DevicesStopped
+            ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or SetupConfirmed or MachinePaused or DevicesStopped
                 or IterationFinished or DestinationFailed or SourceFailed => Accept(observed),
             MayHaveRun => Enter(observed, MigrationPhase.GuestLost),
             _ => Accept(),
@@ -239,14 +239,14 @@ public sealed class CoordinatorMachine
         {
             MigrationPhase.Preparing =>
             [
-                Send(new PrepareDestination(id, guest, fence, plan.SpecJson)),
+                Send(new PrepareDestination(id, guest, fence, plan.SpecJson, plan.Configuration)),
                 new CoordinatorEffect.Alarm(state.Phase, PreparingLimit),
             ],
             MigrationPhase.Negotiating =>
             [
                 state.Setup is null
                     ? Send(new CollectSetup(id, guest, fence))
-                    : Send(new CheckSetup(id, guest, fence, state.Setup.Records)),
+                    : Send(new CheckSetup(id, guest, fence, state.Setup.Records, plan.UnknownAcceptedBy)),
                 new CoordinatorEffect.Alarm(state.Phase, NegotiatingLimit),
             ],
             MigrationPhase.PreCopy => [Send(new StartPreCopy(

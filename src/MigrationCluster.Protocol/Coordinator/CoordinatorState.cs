@@ -25,18 +25,6 @@ public enum MigrationPhase
     GuestLost,
 }
 
-/// <summary>What is being migrated, fixed when the migration is planned.</summary>
-/// <param name="Fence">the attempt's epoch as the row was opened with, and the coordinator's term.</param>
-/// <param name="SpecJson">the guest spec as the operator wrote it.</param>
-public sealed record MigrationPlan(
-    MigrationId Migration,
-    GuestName Guest,
-    HostName Source,
-    HostName Destination,
-    Fence Fence,
-    string SpecJson,
-    TimeSpan MaxDowntime);
-
 /// <summary>One migration as its coordinator sees it; derived from its events alone.</summary>
 /// <param name="Plan">null before <see cref="CoordinatorEvent.Planned"/>.</param>
 /// <param name="Fence">what commands carry now: the plan's, or a raised epoch once the row is aborted.</param>

@@ -14,8 +14,14 @@ public abstract record DestinationCommand(DateTimeOffset At)
         string DataEndpoint, string Token, IReadOnlyList<PlannedDevice> Devices, DateTimeOffset At)
         : DestinationCommand(At);
 
-    /// <param name="Refusals">empty: every device accepted.</param>
-    public sealed record SetupAnswered(IReadOnlyList<Refusal> Refusals, DateTimeOffset At) : DestinationCommand(At);
+    /// <param name="Refusals">what says no; empty: nothing does.</param>
+    public sealed record SetupAnswered(IReadOnlyList<Refusal> Refusals, DateTimeOffset At) : DestinationCommand(At)
+    {
+        /// <summary>What the real devices could not tell: refuses unless an operator accepted it by name.</summary>
+        public IReadOnlyList<Refusal> Unknown { get; init; } = [];
+
+        public IReadOnlyList<DroppedSections> Dropped { get; init; } = [];
+    }
 
     public sealed record DeviceArrived(DeviceName Device, DeviceState State, DateTimeOffset At)
         : DestinationCommand(At);

@@ -52,11 +52,12 @@ public sealed class DestinationMachine
         return command switch
         {
             PrepareDestination prepare when s.Phase == DestinationPhase.New =>
-                Accept(new DestinationOpened(prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson)),
+                Accept(new DestinationOpened(
+                    prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson, prepare.Configuration)),
             PrepareDestination when !ended => Accept(),
 
             CheckSetup check when s.Phase == DestinationPhase.Prepared =>
-                Accept(new SetupCheckRequested(s.Migration, at, check.Records)),
+                Accept(new SetupCheckRequested(s.Migration, at, check.Records, check.UnknownAcceptedBy)),
             CheckSetup when !ended && s.Phase > DestinationPhase.Prepared => Accept(),
 
             RunGuest run when s.Phase == DestinationPhase.Verified =>
@@ -92,9 +93,7 @@ public sealed class DestinationMachine
                     s.Migration, launched.At, launched.DataEndpoint, launched.Token, launched.Devices));
 
             case DestinationCommand.SetupAnswered answered when s.Phase == DestinationPhase.Checking:
-                return answered.Refusals.Count == 0
-                    ? Accept(new SetupConfirmed(s.Migration, answered.At))
-                    : Accept(new SetupRefused(s.Migration, answered.At, answered.Refusals));
+                return DecideSetup(s, answered);
 
             case DestinationCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
                 return DecideArrival(s, arrived);
@@ -142,6 +141,18 @@ public sealed class DestinationMachine
         }
     }
 
+    /// <summary>Unknown refuses, unless an operator took it upon himself by name; what says no refuses always, and then the
+    /// unknown is told too.</summary>
+    private static Decision<AgentEvent> DecideSetup(DestinationState s, DestinationCommand.SetupAnswered answered)
+    {
+        bool accepted = s.UnknownAcceptedBy is not null || answered.Unknown.Count == 0;
+        if (answered.Refusals.Count > 0 || !accepted)
+            return Accept(new SetupRefused(s.Migration, answered.At, [.. answered.Refusals, .. answered.Unknown]));
+        return Accept(new SetupConfirmed(
+            s.Migration, answered.At,
+            answered.Dropped.Count > 0 ? answered.Dropped : null, answered.Unknown.Count > 0 ? answered.Unknown : null));
+    }
+
     private static Decision<AgentEvent> DecideArrival(DestinationState s, DestinationCommand.DeviceArrived arrived)
     {
         if (s.Devices[arrived.Device.Value].State == arrived.State) return Accept();
@@ -168,13 +179,19 @@ public sealed class DestinationMachine
             Guest = e.Guest,
             Fence = e.Fence,
             SpecJson = e.SpecJson,
+            Configuration = e.Configuration,
         },
         DestinationPrepared e => state with
         {
             Phase = DestinationPhase.Prepared,
             Devices = e.Devices.ToImmutableSortedDictionary(device => device.Name.Value, device => device),
         },
-        SetupCheckRequested e => state with { Phase = DestinationPhase.Checking, Records = e.Records },
+        SetupCheckRequested e => state with
+        {
+            Phase = DestinationPhase.Checking,
+            Records = e.Records,
+            UnknownAcceptedBy = e.UnknownAcceptedBy,
+        },
         SetupConfirmed => state with { Phase = DestinationPhase.Arming },
         SetupAccepted => state with { Phase = DestinationPhase.Receiving },
         SetupRefused => state with { Failure = "setup refused" },

@@ -27,6 +27,8 @@ public enum DestinationPhase
 
 /// <summary>One attempt as the destination host sees it; derived from its events alone.</summary>
 /// <param name="Devices">every device of the guest, and the machine under <see cref="DeviceName.Machine"/>.</param>
+/// <param name="Configuration">of the source's devices; null: this host's templates' own.</param>
+/// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
 /// <param name="Digest">of the manifest, once everything has arrived.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record DestinationState(
@@ -35,14 +37,16 @@ public sealed record DestinationState(
     GuestName Guest,
     Fence Fence,
     string SpecJson,
+    IReadOnlyList<DeviceConfiguration>? Configuration,
     ImmutableSortedDictionary<string, PlannedDevice> Devices,
     IReadOnlyList<SetupRecord> Records,
+    string? UnknownAcceptedBy,
     string? Digest,
     string? Failure)
 {
     public static readonly DestinationState New = new(
-        DestinationPhase.New, default, default, default, "",
-        ImmutableSortedDictionary<string, PlannedDevice>.Empty, [], null, null);
+        DestinationPhase.New, default, default, default, "", null,
+        ImmutableSortedDictionary<string, PlannedDevice>.Empty, [], null, null, null);
 
     public PlannedDevice Machine => Devices[DeviceName.Machine.Value];
 

@@ -38,7 +38,10 @@ public enum Side
 
 /// <summary>Destination: launch the guest process as incoming. Answered by <see cref="DestinationPrepared"/>.</summary>
 /// <param name="SpecJson">the guest spec as the operator wrote it; the destination resolves its templates itself.</param>
-public sealed record PrepareDestination(MigrationId Migration, GuestName Guest, Fence Fence, string SpecJson)
+/// <param name="Configuration">of the source's devices, which the destination's are created with; null: its templates' own.</param>
+public sealed record PrepareDestination(
+    MigrationId Migration, GuestName Guest, Fence Fence, string SpecJson,
+    IReadOnlyList<DeviceConfiguration>? Configuration = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source, save_setup: read every device's setup record. Answered by <see cref="SetupCollected"/>.</summary>
@@ -47,8 +50,10 @@ public sealed record CollectSetup(MigrationId Migration, GuestName Guest, Fence 
 
 /// <summary>Destination, save_setup: put each record to the real device; when all accept, devices go to
 /// Resuming. Answered by <see cref="SetupAccepted"/> or <see cref="SetupRefused"/>.</summary>
+/// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
 public sealed record CheckSetup(
-    MigrationId Migration, GuestName Guest, Fence Fence, IReadOnlyList<SetupRecord> Records)
+    MigrationId Migration, GuestName Guest, Fence Fence, IReadOnlyList<SetupRecord> Records,
+    string? UnknownAcceptedBy = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: iterate until the switchover rule holds. Answered by <see cref="IterationFinished"/>s and

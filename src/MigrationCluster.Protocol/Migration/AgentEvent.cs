@@ -154,32 +154,32 @@ public sealed record SourceGuestDied(MigrationId Migration, DateTimeOffset At, b
 // Destination
 
 public sealed record DestinationOpened(
-    MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence, string SpecJson)
+    MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence, string SpecJson,
+    IReadOnlyList<DeviceConfiguration>? Configuration = null)
     : AgentEvent(Migration, At);
 
 public sealed record DestinationPrepared(
     MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, IReadOnlyList<PlannedDevice> Devices)
     : AgentEvent(Migration, At);
 
-public sealed record SetupCheckRequested(MigrationId Migration, DateTimeOffset At, IReadOnlyList<SetupRecord> Records)
+/// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
+public sealed record SetupCheckRequested(
+    MigrationId Migration, DateTimeOffset At, IReadOnlyList<SetupRecord> Records, string? UnknownAcceptedBy = null)
     : AgentEvent(Migration, At);
 
 /// <summary>Every device accepted its record; they go to Resuming now.</summary>
-public sealed record SetupConfirmed(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+/// <param name="Dropped">optional state sections that the real devices do not know and will drop; null: none.</param>
+/// <param name="Unknown">what the real devices could not tell and an operator accepted by name; null: nothing.</param>
+public sealed record SetupConfirmed(
+    MigrationId Migration, DateTimeOffset At, IReadOnlyList<DroppedSections>? Dropped = null,
+    IReadOnlyList<Refusal>? Unknown = null)
+    : AgentEvent(Migration, At);
 
 /// <summary>Every device accepted and stands in Resuming.</summary>
 public sealed record SetupAccepted(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
 
 public sealed record SetupRefused(MigrationId Migration, DateTimeOffset At, IReadOnlyList<Refusal> Refusals)
     : AgentEvent(Migration, At);
-
-/// <param name="Code">stable, e.g. device.parameter-mismatch.</param>
-/// <param name="Device">the device it is about; null: the guest or a host.</param>
-/// <param name="Expected">what the source has; null where there is nothing to compare.</param>
-/// <param name="Side">where the remedy has to be applied; null: either.</param>
-public sealed record Refusal(
-    string Code, string Message, string Remedy,
-    string? Device = null, string? Expected = null, string? Actual = null, CompatibilitySide? Side = null);
 
 /// <summary>All data arrived and the manifest agrees.</summary>
 /// <param name="Digest">the manifest's.</param>

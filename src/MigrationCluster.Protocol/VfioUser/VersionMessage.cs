@@ -18,18 +18,18 @@ public sealed record VersionCapabilities(
     int? MigrationPageSizeBytes = null,
     ExtensionOffer? Extension = null);
 
-/// <summary>Our extension in VERSION: <c>"migrationcluster":{"version":1,"serves":"device"}</c>.</summary>
+/// <summary>Our extension in VERSION: <c>"migrationcluster":{"version":2,"serves":"device"}</c>.</summary>
 /// <param name="Version">both sides speak exactly this one.</param>
 /// <param name="Serves">what the server is; a client says <see cref="ServedKind.Device"/>, the least.</param>
 public sealed record ExtensionOffer(int Version, ServedKind Serves)
 {
-    public const int CurrentVersion = 1;
+    public const int CurrentVersion = 2;
 }
 
 /// <summary>How much of the extension a server serves; each kind includes the one before.</summary>
 public enum ServedKind
 {
-    /// <summary>A plain device: reasons in error replies, large writes, initial and dirty bytes.</summary>
+    /// <summary>A plain device: reasons in error replies, large writes, initial and dirty bytes, what it is.</summary>
     Device = 1,
 
     /// <summary>A device of a guest: sessions, setup records, retained streams and dirty reports, digests.</summary>

@@ -36,6 +36,8 @@ public enum ExtensionCommand : ushort
     GetStreamDigest = 0x4d08,
     GetContentDigest = 0x4d09,
     GetPreCopyBytes = 0x4d0a,
+    Describe = 0x4d0b,
+    CheckVersion = 0x4d0c,
     GetMemoryLayout = 0x4d10,
     ReadFence = 0x4d11,
     CastVote = 0x4d12,

@@ -72,6 +72,73 @@ public sealed class MigrateCommandTests
             """, ran.Error);
     }
 
+    [Fact]
+    public async Task Without_a_host_the_best_is_searched_for_and_the_others_are_named_with_their_reasons()
+    {
+        var plan = new PlanView(null, [], [], [new Reason("device.x", "net0: older there", "upgrade alpha")],
+        [
+            new PassedOverView("gamma", 2, []), new PassedOverView("delta", null, [new Reason("destination.memory", "too small", "grow")]),
+        ]);
+        await using var fake = (await FakeCoordinator.StartAsync()).On(Start, Samples.Migration(Outcomes.Running, 1) with { Plan = plan });
+        var ran = await Ran.Migctl("migrate", "web", "--detach", "--coordinator", fake.Url);
+        Assert.Equal(0, ran.Code);
+        Assert.Contains("""POST /v1/migrations {"guest":"web","maxDowntimeMs":300}""", fake.Requests);
+        Assert.StartsWith("""
+            Other hosts
+              gamma could take it too, rank 2
+              delta
+                - too small [destination.memory]
+                  grow
+            It can go there, but could not come back:
+              - net0: older there [device.x]
+                upgrade alpha
+
+            """, ran.Output);
+    }
+
+    [Fact]
+    public async Task When_no_host_is_left_every_ones_reasons_are_printed()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).Fails(Start, 409, new ApiError(
+            ErrorCodes.NoHost, "none of 2 other hosts can take web",
+            [
+                new Reason("destination.memory", "too small", "grow", Host: "beta"),
+                new Reason("device.x", "net0: other", "mend", "net0", Side: ReasonSides.Destination, Host: "gamma"),
+            ]));
+        var ran = await Ran.Migctl("migrate", "web", "--coordinator", fake.Url);
+        Assert.Equal(3, ran.Code);
+        Assert.Equal("""
+            migctl: none of 2 other hosts can take web [migration.no-host]
+              beta
+                - too small [destination.memory]
+                  grow
+              gamma
+                - net0: other [device.x]
+                  at the destination: mend
+
+            """, ran.Error);
+    }
+
+    [Fact]
+    public async Task Accepting_the_unknown_sends_the_operators_name()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).On(Start, Samples.Migration(Outcomes.Running, 1));
+        await Ran.Migctl("migrate", "web", "--to", "beta", "--accept-unknown", "--operator", "ada", "--detach", "--coordinator", fake.Url);
+        Assert.Contains("""POST /v1/migrations {"guest":"web","to":"beta","maxDowntimeMs":300,"acceptUnknownBy":"ada"}""", fake.Requests);
+    }
+
+    [Fact]
+    public async Task Show_tells_who_accepted_the_unknown_and_what_is_dropped()
+    {
+        var plan = new PlanView("ada", [new Reason("device.no-scheme", "tape0: nobody knows", "accept it")],
+            [new DroppedSectionsView("net0", ["statistics"])], [], []);
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On("GET /v1/migrations/m-1", Samples.Migration(Outcomes.Completed, report: Samples.Report()) with { Plan = plan });
+        var ran = await Ran.Migctl("migration", "show", "m-1", "--coordinator", fake.Url);
+        Assert.Contains("  ada accepted what was unknown:\n    - tape0: nobody knows [device.no-scheme]", ran.Output);
+        Assert.Contains("  beta drops optional state of net0: statistics", ran.Output);
+    }
+
     [Theory]
     [InlineData("text")]
     [InlineData("json")]

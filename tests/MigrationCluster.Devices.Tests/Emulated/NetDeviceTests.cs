@@ -132,6 +132,44 @@ public class NetDeviceTests
         Assert.Equal(0UL, await destination.Read(DeviceRegisters.Errors));
     }
 
+    [Fact]
+    public async Task Without_a_receive_filter_its_registers_are_not_there()
+    {
+        await using var net = Create("net");
+        await net.Write(NetRegisters.FilterIndex, 1);
+        await net.Write(NetRegisters.FilterValue, 0xABC);
+        Assert.Equal(0UL, await net.Read(NetRegisters.Filters));
+        Assert.Equal(0UL, await net.Read(NetRegisters.FilterIndex));
+        Assert.Equal(0UL, await net.Read(NetRegisters.FilterValue));
+        Assert.Equal(0UL, await net.Read(DeviceRegisters.Errors));
+    }
+
+    [Theory]
+    [InlineData("0", 0UL)]
+    [InlineData("25000", 25000UL)]
+    public async Task A_link_speed_shows_unless_it_is_off(string speed, ulong shown)
+    {
+        await using var net = Create("net", ("link-speed", speed));
+        Assert.Equal(shown, await net.Read(NetRegisters.LinkSpeed));
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("32")]
+    public async Task Pre_copy_counts_down_what_the_driver_set_up(string filterSize)
+    {
+        await using var net = Create("net", ("rx-filter-size", filterSize));
+        await net.SetStateAsync(DeviceState.PreCopy, default);
+        ulong initial = (await net.GetPreCopyBytesAsync(default))!.Value.InitialBytes;
+        Assert.True(initial > 0);
+        // A header of 16 bytes comes before the first section.
+        Assert.Equal(initial + 16, (ulong)(await net.ReadAll()).Length);
+        Assert.Equal(new PreCopyBytes(0, 0), await net.GetPreCopyBytesAsync(default));
+
+        await net.Write(NetRegisters.PeerAddress, 0x1000);
+        Assert.True((await net.GetPreCopyBytesAsync(default))!.Value is { InitialBytes: 0, DirtyBytes: > 0 });
+    }
+
     private static async Task Program(IMigratableDevice net, ulong control = NetRegisters.ControlDma)
     {
         await net.Write(NetRegisters.DmaBase, Start);

@@ -176,7 +176,7 @@ public sealed class ExtensionTests : IAsyncLifetime
         byte[] hello = VersionMessage.Write(0, new VersionCapabilities(Extension: new ExtensionOffer(99, ServedKind.Device)));
         var (_, body) = await raw.AskAsync(VfioUserCommand.Version, hello);
         Assert.True(VersionMessage.TryRead(body, out _, out var server, out _));
-        Assert.Equal(new ExtensionOffer(1, ServedKind.Machine), server.Extension);
+        Assert.Equal(new ExtensionOffer(ExtensionOffer.CurrentVersion, ServedKind.Machine), server.Extension);
         var (refused, _) = await raw.AskAsync((VfioUserCommand)ExtensionCommand.ReadFence, []);
         Assert.True(refused.IsError);
     }

@@ -18,11 +18,21 @@ internal sealed class LocalMove(RunningGuest source, RunningGuest destination) :
 
     public long PagesCopied { get; private set; }
 
+    /// <summary>As an operator may take it upon himself.</summary>
+    public bool AcceptsUnknown { get; init; }
+
+    /// <summary>Devices about which the destination could not say yes or no.</summary>
+    public List<string> Unknown { get; } = [];
+
     /// <summary>Setup records, dirty logs, everybody into pre-copy and Resuming.</summary>
     public async Task OpenAsync()
     {
         foreach (var (name, device) in source.All)
-            Assert.IsType<Compatible>(await Peer(name).CheckSetupAsync(await device.GetSetupRecordAsync(default), default));
+        {
+            var verdict = await Peer(name).CheckSetupAsync(await device.GetSetupRecordAsync(default), default);
+            if (AcceptsUnknown && verdict is Unknown) Unknown.Add(name);
+            else Assert.IsType<Compatible>(verdict);
+        }
         foreach (var (_, device) in destination.All) await device.SetStateAsync(DeviceState.Resuming, default);
         foreach (var (_, device) in source.All) await device.StartDirtyLogAsync(4096, default);
         foreach (var (_, device) in source.All)

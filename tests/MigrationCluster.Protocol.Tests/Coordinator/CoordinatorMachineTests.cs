@@ -157,12 +157,34 @@ public sealed class CoordinatorMachineTests
         Assert.Equal(new Term(4), Sent().Fence.Term);
     }
 
+    [Fact]
+    public void The_destination_is_told_the_sources_configuration_and_who_accepts_the_unknown()
+    {
+        var configuration = new DeviceConfiguration("net0", new Dictionary<string, string> { ["queues"] = "8" });
+        Begin([configuration], "ada");
+        Assert.Same(configuration, Assert.IsType<PrepareDestination>(Sent()).Configuration![0]);
+        Hear(new DestinationPrepared(Id, default, "127.0.0.1:1", "00", []));
+        Hear(new SetupCollected(Id, default, NoRecords, []));
+        Assert.Equal("ada", Assert.IsType<CheckSetup>(Sent()).UnknownAcceptedBy);
+    }
+
+    [Fact]
+    public void What_the_real_devices_drop_is_journaled()
+    {
+        Begin();
+        Hear(new SetupConfirmed(Id, default, [new DroppedSections("net0", ["statistics"])]));
+        Assert.Contains(_coordinator.Events, e => e is CoordinatorEvent.Observed { Event: SetupConfirmed { Dropped.Count: 1 } });
+    }
+
     private void Hear(AgentEvent heard) => _coordinator.Tell(new CoordinatorCommand.Hear(heard, default));
 
     private AgentCommand Sent() => Assert.Single(_coordinator.Pending.OfType<CoordinatorEffect.Send>()).Command;
 
-    private void Begin() => _coordinator.Tell(new CoordinatorCommand.Begin(
-        new MigrationPlan(Id, Guest, new HostName("a"), new HostName("b"), At, "{}", TimeSpan.FromSeconds(1)), default));
+    private void Begin(IReadOnlyList<DeviceConfiguration>? configuration = null, string? unknownAcceptedBy = null) =>
+        _coordinator.Tell(new CoordinatorCommand.Begin(
+            new MigrationPlan(
+                Id, Guest, new HostName("a"), new HostName("b"), At, "{}", TimeSpan.FromSeconds(1), configuration, unknownAcceptedBy),
+            default));
 
     private void ReachStopAndCopy()
     {

@@ -31,6 +31,37 @@ public sealed class DestinationMachineTests
     }
 
     [Fact]
+    public void What_is_unknown_refuses_unless_an_operator_accepted_it_by_name()
+    {
+        ReachChecking();
+        _destination.Tell(new DestinationCommand.SetupAnswered([], default) { Unknown = [new("a", "", "")] });
+        Assert.Single(Assert.IsType<SetupRefused>(_destination.Events[^1]).Refusals);
+        Assert.Empty(_destination.Pending);
+    }
+
+    [Fact]
+    public void What_was_accepted_and_what_is_dropped_is_on_record_before_a_device_moves()
+    {
+        ReachChecking(unknownAcceptedBy: "ada");
+        _destination.Tell(new DestinationCommand.SetupAnswered([], default)
+        {
+            Unknown = [new("a", "", "")],
+            Dropped = [new("net0", ["statistics"])],
+        });
+        var confirmed = Assert.IsType<SetupConfirmed>(_destination.Events[^1]);
+        Assert.Equal(("a", "net0"), (confirmed.Unknown![0].Code, confirmed.Dropped![0].Device));
+        Assert.Contains(_destination.Events, e => e is SetupCheckRequested { UnknownAcceptedBy: "ada" });
+    }
+
+    [Fact]
+    public void What_says_no_refuses_whoever_accepted_the_unknown_and_tells_both()
+    {
+        ReachChecking(unknownAcceptedBy: "ada");
+        _destination.Tell(new DestinationCommand.SetupAnswered([new("no", "", "")], default) { Unknown = [new("a", "", "")] });
+        Assert.Equal(["no", "a"], Assert.IsType<SetupRefused>(_destination.Events[^1]).Refusals.Select(refusal => refusal.Code));
+    }
+
+    [Fact]
     public void No_device_leaves_Resuming_before_the_manifest_agrees()
     {
         ReachReceiving();
@@ -106,12 +137,12 @@ public sealed class DestinationMachineTests
 
     private string? Order(AgentCommand command) => _destination.Tell(new DestinationCommand.Order(command, default));
 
-    private void ReachChecking()
+    private void ReachChecking(string? unknownAcceptedBy = null)
     {
         Order(new PrepareDestination(Id, Guest, At, "{}"));
         _destination.Tell(new DestinationCommand.IncomingLaunched(
             "127.0.0.1:1", "00", Devices(DeviceState.Stop), default));
-        Order(new CheckSetup(Id, Guest, At, NoRecords));
+        Order(new CheckSetup(Id, Guest, At, NoRecords, unknownAcceptedBy));
     }
 
     private void ReachReceiving()

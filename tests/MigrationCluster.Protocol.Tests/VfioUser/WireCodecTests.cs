@@ -205,6 +205,40 @@ public sealed class WireCodecTests
         Assert.Throws<System.Text.Json.JsonException>(() => SetupJson.ReadRecord("null"u8));
     }
 
+    [Theory]
+    [InlineData("\"slot\":0", "\"slot\":0,\"slot\":1")]
+    [InlineData("\"slot\":0", "\"slot\":99999999999999999999")]
+    [InlineData("\"parameters\":[]", "\"parameters\":null")]
+    [InlineData("\"configCapabilities\":[]", "\"configCapabilities\":[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]")]
+    public void A_hostile_setup_record_is_refused(string part, string instead)
+    {
+        var record = new SetupRecord("net0", 0, DeviceDescriptor.Empty(DescriptorKind.Device) with { Model = "net" });
+        string json = Encoding.UTF8.GetString(SetupJson.Write(record));
+        Assert.Contains(part, json, StringComparison.Ordinal);
+        byte[] hostile = Encoding.UTF8.GetBytes(json.Replace(part, instead, StringComparison.Ordinal));
+        Assert.Throws<System.Text.Json.JsonException>(() => SetupJson.ReadRecord(hostile));
+    }
+
+    [Fact]
+    public void A_setup_record_in_broken_UTF_8_is_refused()
+    {
+        byte[] json = SetupJson.Write(new SetupRecord("net0", 0, DeviceDescriptor.Empty(DescriptorKind.Device) with { Model = "net" }));
+        json[json.AsSpan().IndexOf("net0"u8)] = 0xC0;
+        Assert.Throws<System.Text.Json.JsonException>(() => SetupJson.ReadRecord(json));
+    }
+
+    [Fact]
+    public void A_descriptor_that_is_too_tooManyis_refused_before_it_is_parsed()
+    {
+        var many = Enumerable.Range(0, SetupJson.MaxEntries + 1).Select(i => $"s{i}").ToList();
+        byte[] tooMany = SetupJson.Write(DeviceDescriptor.Empty(DescriptorKind.Device) with { SectionsRead = many });
+        Assert.Contains("sectionsRead has 1025 entries", Assert.Throws<System.Text.Json.JsonException>(
+            () => SetupJson.ReadDescriptor(tooMany)).Message, StringComparison.Ordinal);
+        byte[] huge = new byte[10 << 20];
+        Assert.Contains("bytes are more than", Assert.Throws<System.Text.Json.JsonException>(
+            () => SetupJson.ReadDescriptor(huge)).Message, StringComparison.Ordinal);
+    }
+
     private static byte[] Json(string json) => [0, 0, 0, 0, .. Encoding.UTF8.GetBytes(json), 0];
 
     private static void Survives<T>(int size, T message, Reader<T> read, Func<T, Writer> write)

@@ -1,0 +1,73 @@
+using System.Text.Json;
+using MigrationCluster.Api;
+using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Engine;
+using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Compatibility.Fleet;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Compatibility;
+
+/// <summary>
+/// Asks everything that can be asked before a guest's row is touched: its real devices, what the destination could make of their
+/// classes, whether it has room, and how both data planes talk. Judges nothing itself (<see cref="PlanningRules"/>).
+/// </summary>
+/// <remarks>Throws <see cref="AgentUnreachableException"/> where a host that must answer does not.</remarks>
+public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions, HandlerChain handlers)
+{
+    /// <summary>Reads the setup records of all devices of a running guest, and what its host offers, side by side.</summary>
+    public async Task<PlannedGuest> ReadAsync(GuestRecord record, CancellationToken cancellationToken)
+    {
+        var spec = JsonSerializer.Deserialize<GuestSpec>(record.SpecJson, Json.Replies)!;
+        var setup = agents.SetupAsync(record.Row.Owner, record.Row.Guest, cancellationToken);
+        var offers = agents.OffersAsync(record.Row.Owner, cancellationToken);
+        await Task.WhenAll(setup, offers);
+        return new PlannedGuest(record, spec, await setup, await offers);
+    }
+
+    /// <summary>Puts a guest to one host, which is asked afresh.</summary>
+    public async Task<HostPlan> JudgeAsync(PlannedGuest guest, HostName destination, CancellationToken cancellationToken)
+    {
+        var asked = agents.OffersAsync(destination, cancellationToken);
+        var admission = agents.AdmitAsync(destination, guest.Record.SpecJson, guest.Configuration, cancellationToken);
+        await Task.WhenAll(asked, admission);
+        var offers = await asked;
+        var home = new HostOffers(guest.Home, guest.Offers?.Classes ?? new Dictionary<string, DeviceDescriptor>());
+        var host = new HostOffers(destination, offers.Classes);
+        var answers = await questions.AskAsync(
+            guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
+        var ranking = CandidateSearch.Rank(guest.Devices, [home, host], guest.Home, handlers, answers)[0];
+        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, guest.Home), offers, await admission), offers);
+    }
+
+    /// <summary>What concerns the guest and the hosts as a whole, beside the devices' verdicts.</summary>
+    private static HostJudgement Whole(PlannedGuest guest, HostJudgement devices, AgentOffers offers, IReadOnlyList<Reason> admission)
+    {
+        var capabilities = guest.Devices.Where(device => device.Device.Capabilities is not null)
+            .ToDictionary(device => device.Name, device => device.Device.Capabilities!.Value);
+        var offered = guest.Devices.Where(device => offers.Classes.GetValueOrDefault(device.Class)?.Capabilities is not null)
+            .ToDictionary(device => device.Name, device => offers.Classes[device.Class].Capabilities!.Value);
+        IEnumerable<Refusal> dataPlanes = guest.Offers is { } own
+            ? PlanningRules.JudgeDataPlanes(guest.Home, own.DataPlane, devices.Host, offers.DataPlane)
+            : [];
+        return devices with
+        {
+            Refusals =
+            [
+                .. guest.Setup.Unanswered,
+                // A missing template is told once, with its device.
+                .. admission.Select(ReasonViews.From).Where(reason => reason.Code != PlanningRules.ClassCode
+                    || !devices.Refusals.Any(refusal => refusal.Code == reason.Code && refusal.Device == reason.Device)),
+                .. dataPlanes,
+                .. devices.Refusals,
+                .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, capabilities, guest.Home, CompatibilitySide.Source),
+                .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, offered, devices.Host, CompatibilitySide.Destination),
+            ],
+        };
+    }
+}
+
+/// <summary>A host that was asked, and what it comes to.</summary>
+public sealed record HostPlan(HostRanking Ranking, HostJudgement Judgement, AgentOffers Offers);

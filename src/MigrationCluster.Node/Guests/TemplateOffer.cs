@@ -1,0 +1,14 @@
+using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Protocol.Compatibility;
+
+namespace MigrationCluster.Node.Guests;
+
+/// <summary>What this host could create of one of its device templates.</summary>
+public static class TemplateOffer
+{
+    /// <summary>Of a command nobody knows what device it serves before it runs: the real one is asked at save_setup.</summary>
+    public static DeviceDescriptor Of(DeviceTemplate template) => template.Model is { } model
+        ? DeviceModels.Describe(model, template.Version, template.Parameters ?? DeviceTemplate.NoParameters)
+        : DeviceDescriptor.Empty(DescriptorKind.Template);
+}
