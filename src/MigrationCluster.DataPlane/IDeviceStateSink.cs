@@ -11,7 +11,8 @@ public interface IDeviceStateSink
     /// <param name="data">valid until the call ends.</param>
     ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);
 
-    /// <summary>All initial bytes were written; returning acknowledges to the source that the device has loaded them.</summary>
+    /// <summary>All initial bytes were written; returning acknowledges to the source that the device has loaded them. Comes again when
+    /// the source's device has initial bytes again.</summary>
     ValueTask EndInitialBytesAsync(int device, CancellationToken cancellationToken);
 
     /// <summary>The stream is complete, and its digest is the source's.</summary>

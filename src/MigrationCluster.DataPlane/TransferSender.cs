@@ -113,16 +113,27 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         return SendInLaneAsync(FrameKind.DeviceChunk, device, offset, (ulong)data.Length, data, cancellationToken);
     }
 
-    /// <summary>Says that all of a device's initial bytes were sent, and waits until the destination's device has loaded them.</summary>
+    /// <summary>Says that all of a device's initial bytes were sent, and waits until the destination's device has loaded them. Again
+    /// whenever a device has initial bytes again.</summary>
     /// <exception cref="TransferFailedException">the session ended.</exception>
     public async Task EndInitialBytesAsync(int device, CancellationToken cancellationToken)
     {
-        await SendInLaneAsync(
-            FrameKind.InitialBytesEnd, device, _devices.StreamOf(device).Bytes, 0, default, cancellationToken);
-        await _devices.InitialAcked(device).WaitAsync(cancellationToken);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)device, (uint)_ended.Length, nameof(device));
+        var loaded = _devices.ExpectInitialAck(device);
+        try
+        {
+            await SendInLaneAsync(
+                FrameKind.InitialBytesEnd, device, _devices.StreamOf(device).Bytes, 0, default, cancellationToken);
+        }
+        catch
+        {
+            _devices.ForgetInitialAck(device);
+            throw;
+        }
+        await loaded.WaitAsync(cancellationToken);
     }
 
-    /// <summary>The switchover acknowledgement of one device.</summary>
+    /// <summary>The switchover acknowledgement of one device: the last end of its initial bytes is loaded.</summary>
     public bool AreInitialBytesLoaded(int device) => _devices.InitialLoaded(device);
 
     /// <summary>The destination's device has accepted the stream up to this offset.</summary>

@@ -118,6 +118,28 @@ public sealed class DeviceStreamTests
     }
 
     [Fact]
+    public async Task Initial_bytes_that_a_device_has_again_are_acknowledged_anew()
+    {
+        var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        int chunks = 0;
+        await using var session = await LoopbackSession.StartAsync(
+            1, devices: 1, sink: new MemorySink(_ => Interlocked.Increment(ref chunks) == 1 ? Task.CompletedTask : open.Task));
+        await session.Sender.SendDeviceAsync(0, 0, new byte[1000], None);
+        await session.Sender.EndInitialBytesAsync(0, None).WaitAsync(LoopbackSession.Hang);
+        Assert.True(session.Sender.AreInitialBytesLoaded(0));
+
+        await session.Sender.SendDeviceAsync(0, 1000, new byte[500], None);
+        var loaded = session.Sender.EndInitialBytesAsync(0, None);
+        Assert.False(loaded.IsCompleted);
+        Assert.False(session.Sender.AreInitialBytesLoaded(0));
+
+        open.SetResult();
+        await loaded.WaitAsync(LoopbackSession.Hang);
+        Assert.True(session.Sender.AreInitialBytesLoaded(0));
+        Assert.Equal(1500, session.Sink.InitialBytes[0]);
+    }
+
+    [Fact]
     public async Task A_corrupted_chunk_never_reaches_the_device()
     {
         const long secondChunkAt = ChannelHello.SizeBytes + 2 * (FrameHeader.SizeBytes + sizeof(uint)) + 1000;

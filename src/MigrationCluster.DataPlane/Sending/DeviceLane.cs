@@ -33,10 +33,13 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
     /// <summary>The destination's device has accepted the stream up to here.</summary>
     internal ulong Acked { get; set; }
 
-    internal bool InitialLoaded { get; set; }
+    /// <summary>Ends of initial bytes the destination's device has loaded, of all that were sent: a device may have some again.</summary>
+    internal long InitialEndsLoaded { get; set; }
 
-    /// <summary>Ends when the destination's device has loaded its initial bytes, or the session has ended.</summary>
-    internal TaskCompletionSource InitialAcked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    internal long InitialEndsSent { get; set; }
+
+    /// <summary>Ends when the last of them is loaded, or the session has ended.</summary>
+    internal TaskCompletionSource InitialAcked { get; set; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Ends when the destination's device has accepted the whole stream, or the session has ended.</summary>
     internal TaskCompletionSource EndAcked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

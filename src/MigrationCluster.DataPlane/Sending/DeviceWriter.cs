@@ -38,7 +38,7 @@ internal sealed class DeviceWriter
 
     internal bool InitialLoaded(int device)
     {
-        lock (_lock) return _lanes[device].InitialLoaded;
+        lock (_lock) return _lanes[device] is { InitialEndsSent: > 0 } lane && lane.InitialEndsLoaded == lane.InitialEndsSent;
     }
 
     /// <summary>What was sent of a device's stream; its caller must not be sending.</summary>
@@ -47,8 +47,24 @@ internal sealed class DeviceWriter
         lock (_lock) return _lanes[device].Stream;
     }
 
-    /// <summary>See <see cref="DeviceLane.InitialAcked"/>.</summary>
-    internal Task InitialAcked(int device) => _lanes[device].InitialAcked.Task;
+    /// <summary>An end of initial bytes is about to be sent; see <see cref="DeviceLane.InitialAcked"/> for the result.</summary>
+    internal Task ExpectInitialAck(int device)
+    {
+        lock (_lock)
+        {
+            var lane = _lanes[device];
+            _funnel.ThrowIfBroken();
+            if (lane.InitialAcked.Task.IsCompleted) lane.InitialAcked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            lane.InitialEndsSent++;
+            return lane.InitialAcked.Task;
+        }
+    }
+
+    /// <summary>It was not sent after all.</summary>
+    internal void ForgetInitialAck(int device)
+    {
+        lock (_lock) _lanes[device].InitialEndsSent--;
+    }
 
     /// <summary>See <see cref="DeviceLane.EndAcked"/>.</summary>
     internal Task EndAcked(int device) => _lanes[device].EndAcked.Task;
@@ -87,8 +103,7 @@ internal sealed class DeviceWriter
             if (frame.Kind == FrameKind.DeviceChunk) lane.Acked = frame.First + frame.Count;
             else if (frame.Kind == FrameKind.InitialBytesEnd)
             {
-                lane.InitialLoaded = true;
-                lane.InitialAcked.TrySetResult();
+                if (++lane.InitialEndsLoaded == lane.InitialEndsSent) lane.InitialAcked.TrySetResult();
             }
             else if (frame.Kind == FrameKind.DeviceEnd) lane.EndAcked.TrySetResult();
             if (lane.Request != LaneRequest.WaitsForCredit) return;

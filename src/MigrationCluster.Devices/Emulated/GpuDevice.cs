@@ -77,6 +77,12 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
 
     protected override void WriteModelRegister(ulong offset, ulong value)
     {
+        if (offset == GpuRegisters.Reinitialize)
+        {
+            _filled = 0;
+            ExpectAllMemory();
+            return;
+        }
         if (offset < GpuRegisters.Doorbells || offset >= GpuRegisters.Doorbells + GpuRegisters.DoorbellSlots * 8) return;
         if (!Allows(DeviceAction.IncomingP2P))
         {
@@ -151,9 +157,14 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
     protected override void BeginSave()
     {
         _shapeSent = _registersSent = _statisticsSent = false;
+        ExpectAllMemory();
+        _saveAt = 0;
+    }
+
+    private void ExpectAllMemory()
+    {
         _memory.MarkAllChanged();
         _initialBlocksLeft = _memory.Blocks;
-        _saveAt = 0;
     }
 
     protected override bool AddNextSection(StateStreamWriter writer, bool final)

@@ -16,6 +16,10 @@ public static class GpuRegisters
     /// <summary>Read-only: doorbell writes refused because of the device's state. Does not migrate.</summary>
     public const ulong DoorbellsRefused = 0x58;
 
+    /// <summary>Write-only, any value: the engine is set up anew and stamps all device memory once more. In pre-copy all of it counts as
+    /// initial bytes again, so the device takes back that it was ready.</summary>
+    public const ulong Reinitialize = 0x60;
+
     /// <summary>Read-only, per doorbell slot: writes taken, last number, sum of <see cref="PageStamp.Mix"/> at version 1.</summary>
     public const ulong Slots = 0x800;
     public const ulong SlotBytes = 32;

@@ -79,7 +79,7 @@ public static class MigrationViews
             IterationsOf(events),
             new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes),
             passSeconds > 0 ? passes.Sum(pass => pass.Bytes) / passSeconds : 0,
-            Heard<ReadyToSwitch>(events).First().PredictedDowntime.TotalMilliseconds,
+            Heard<ReadyToSwitch>(events).Last().PredictedDowntime.TotalMilliseconds,
             [.. DevicesOf(state, events)],
             ResidueOf(state, events));
     }

@@ -32,7 +32,7 @@ public sealed class DeviceActor(
     private MigrationCapabilities _capabilities;
     private ulong _sent;
     private ulong _released;
-    private bool _initialBytesEnded;
+    private ulong? _initialBytesEndedAt;
 
     public DeviceName Device => device;
 
@@ -166,10 +166,12 @@ public sealed class DeviceActor(
             var digest = await client.GetStreamDigestAsync(cancel);
             await m.Sender.EndDeviceAsync(m.Index, digest.Bytes, digest.Crc32C, cancel);
         }
-        else if (!_initialBytesEnded)
+        else if (_initialBytesEndedAt != _sent)
         {
+            // Whether initial bytes were among what was just sent cannot be known: a device may have some again at any time. So
+            // the destination acknowledges whatever a pass ends with.
             await m.Sender.EndInitialBytesAsync(m.Index, cancel);
-            _initialBytesEnded = true;
+            _initialBytesEndedAt = _sent;
         }
 
         return (long)(_sent - start);

@@ -79,8 +79,11 @@ public sealed class SourceSession(
         return new SourceCommand.TransferConnected(time.GetUtcNow());
     }
 
+    /// <summary>The last look before the pause: a device may have taken its readiness back since the last pass.</summary>
     private async Task<SourceCommand> PauseAsync(TimeSpan deadline, CancellationToken cancel)
     {
+        if (await Open(_transfer).FindUnreadyAsync(cancel) is [_, ..] unready)
+            return new SourceCommand.ReadinessTakenBack(unready, time.GetUtcNow());
         var devices = Open(_devices);
         await using (var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel))
             await machine.SetPauseDeadlineAsync(deadline, cancel);

@@ -16,6 +16,8 @@ namespace MigrationCluster.Node.Transfers;
 /// A pass reads every endpoint's dirty report (what was reported before and not acknowledged comes again), sends those pages
 /// beside every device's stream, waits until the destination has acknowledged all of it, and only then
 /// acknowledges the reports: no dirty page is ever neither logged, reported nor loaded. The first pass is all debt.
+/// A pass is ready for the switchover only if no device has initial bytes left and the destination has loaded all that were sent; a
+/// device may have some again in any later pass.
 /// </summary>
 public sealed class SourceTransfer : IAsyncDisposable
 {
@@ -87,12 +89,20 @@ public sealed class SourceTransfer : IAsyncDisposable
         var dirty = new PageBitmap(pages.PageCount);
         await ReadDirtyAsync(dirty, cancellationToken);
         long dirtyPageBytes = dirty.Count() * GuestMemoryLayout.PageSizeBytes;
-        long deviceBytes = await ReadDeviceBytesAsync(preCopy, cancellationToken);
-        RemainingBytes = dirtyPageBytes + deviceBytes;
+        var left = await ReadDeviceBytesAsync(preCopy, cancellationToken);
+        RemainingBytes = dirtyPageBytes + left.Sum(bytes => (long)(bytes.InitialBytes + bytes.DirtyBytes));
         DirtyBytesPerSecond = RemainingBytes / duration.TotalSeconds;
         return new SourceCommand.IterationEnded(
             iteration, pageCount, bytes, duration, RemainingBytes, _bandwidth, DirtyBytesPerSecond,
-            preCopy.All(_sender.AreInitialBytesLoaded), _time.GetUtcNow());
+            left.All(bytes => bytes.InitialBytes == 0) && preCopy.All(_sender.AreInitialBytesLoaded), _time.GetUtcNow());
+    }
+
+    /// <summary>Devices that have initial bytes again since the last pass: they take their readiness back.</summary>
+    public async Task<IReadOnlyList<DeviceName>> FindUnreadyAsync(CancellationToken cancellationToken)
+    {
+        var preCopy = Enumerable.Range(0, _devices.Count).Where(HasPreCopy).ToList();
+        var left = await ReadDeviceBytesAsync(preCopy, cancellationToken);
+        return [.. preCopy.Zip(left).Where(device => device.Second.InitialBytes > 0).Select(device => _devices[device.First].Device)];
     }
 
     /// <summary>All devices are stopped: the last dirty reports, the final pages beside every device's final state, the
@@ -151,10 +161,12 @@ public sealed class SourceTransfer : IAsyncDisposable
         Task.WhenAll(_devices.Select((device, index) => device.AskAsync<bool>(
             (reply, cancel) => new DeviceMessage.AckDirty(sequences[index], reply, cancel), cancellationToken)));
 
-    private async Task<long> ReadDeviceBytesAsync(IReadOnlyList<int> indices, CancellationToken cancellationToken)
+    /// <summary>Nothing of a device that cannot tell: what it had was read until it was drained.</summary>
+    private async Task<IReadOnlyList<Devices.PreCopyBytes>> ReadDeviceBytesAsync(
+        IReadOnlyList<int> indices, CancellationToken cancellationToken)
     {
         var remaining = await Task.WhenAll(indices.Select(index => _devices[index].AskAsync<Devices.PreCopyBytes?>(
             (reply, cancel) => new DeviceMessage.ReadRemaining(reply, cancel), cancellationToken)));
-        return remaining.Sum(bytes => (long)(bytes?.InitialBytes ?? 0) + (long)(bytes?.DirtyBytes ?? 0));
+        return [.. remaining.Select(bytes => bytes ?? default)];
     }
 }

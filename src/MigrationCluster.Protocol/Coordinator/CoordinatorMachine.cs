@@ -83,6 +83,7 @@ public sealed class CoordinatorMachine
                 new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
             SetupAccepted when s.Phase == MigrationPhase.Negotiating => Enter(observed, MigrationPhase.PreCopy),
             ReadyToSwitch when s.Phase == MigrationPhase.PreCopy => Enter(observed, MigrationPhase.Quiescing),
+            SwitchOverPutOff when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.PreCopy),
             GroupQuiet when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.StopAndCopy),
             FinalStateSent when s.Phase == MigrationPhase.StopAndCopy => Verify(s with { Sent = (FinalStateSent)heard }, observed),
             // While the row is undecided an abort may still be turned back, should the source's guest turn out dead.
@@ -189,7 +190,8 @@ public sealed class CoordinatorMachine
         CoordinatorEvent.PhaseEntered e => state with
         {
             Phase = e.Phase,
-            SwitchedOver = state.SwitchedOver || e.Phase == MigrationPhase.Quiescing,
+            // Put off, the machine was never paused: the destination holds nothing complete.
+            SwitchedOver = e.Phase == MigrationPhase.Quiescing || (state.SwitchedOver && e.Phase != MigrationPhase.PreCopy),
         },
         CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term } },
         CoordinatorEvent.ReleaseOverdue => state with { ReleaseOverdue = true },

@@ -12,7 +12,8 @@ public enum FrameKind : byte
     /// <summary>first: stream offset; count: bytes. Payload: their CRC-32C, then the bytes.</summary>
     DeviceChunk = 3,
 
-    /// <summary>first: stream offset. All initial bytes were sent; acknowledged when the device has loaded them.</summary>
+    /// <summary>first: stream offset. All initial bytes so far were sent; acknowledged when the device has loaded them. A device may
+    /// have initial bytes again: then there is another one, further on in its stream.</summary>
     InitialBytesEnd = 4,
 
     /// <summary>first: length of the whole stream; count: its CRC-32C. Acknowledged when the device has accepted it.</summary>

@@ -21,6 +21,7 @@ namespace MigrationCluster.Protocol.Migration;
 [JsonDerivedType(typeof(IterationFinished), "iteration-finished")]
 [JsonDerivedType(typeof(ReadyToSwitch), "ready-to-switch")]
 [JsonDerivedType(typeof(SwitchOverStarted), "switch-over-started")]
+[JsonDerivedType(typeof(SwitchOverPutOff), "switch-over-put-off")]
 [JsonDerivedType(typeof(MachinePaused), "machine-paused")]
 [JsonDerivedType(typeof(GroupQuiet), "group-quiet")]
 [JsonDerivedType(typeof(DevicesStopped), "devices-stopped")]
@@ -101,6 +102,11 @@ public sealed record ReadyToSwitch(MigrationId Migration, DateTimeOffset At, Tim
     : AgentEvent(Migration, At);
 
 public sealed record SwitchOverStarted(MigrationId Migration, DateTimeOffset At, TimeSpan PauseDeadline)
+    : AgentEvent(Migration, At);
+
+/// <summary>The machine was not paused: pre-copy goes on until the rule holds again.</summary>
+/// <param name="Devices">have initial bytes again, and so took their readiness back.</param>
+public sealed record SwitchOverPutOff(MigrationId Migration, DateTimeOffset At, IReadOnlyList<DeviceName> Devices)
     : AgentEvent(Migration, At);
 
 public sealed record MachinePaused(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);

@@ -18,11 +18,15 @@ public abstract record SourceCommand(DateTimeOffset At)
 
     public sealed record TransferConnected(DateTimeOffset At) : SourceCommand(At);
 
-    /// <param name="InitialBytesLoaded">the destination acknowledged every PRE_COPY device's initial bytes.</param>
+    /// <param name="InitialBytesLoaded">after this pass no PRE_COPY device has initial bytes, and the destination acknowledged all
+    /// that were sent. Of this pass only: a device may have some again.</param>
     public sealed record IterationEnded(
         int Iteration, long Pages, long Bytes, TimeSpan Duration, long RemainingBytes,
         double BandwidthBytesPerSecond, double DirtyBytesPerSecond, bool InitialBytesLoaded, DateTimeOffset At)
         : SourceCommand(At);
+
+    /// <summary>Asked to pause, the machine was not: these devices have initial bytes again.</summary>
+    public sealed record ReadinessTakenBack(IReadOnlyList<DeviceName> Devices, DateTimeOffset At) : SourceCommand(At);
 
     public sealed record DeviceArrived(DeviceName Device, DeviceState State, DateTimeOffset At) : SourceCommand(At);
 

@@ -13,7 +13,9 @@ namespace MigrationCluster.Protocol.Source;
 ///
 /// <code>
 /// New -> CollectingSetup -> Negotiated -> PreCopy -> Ready -> Pausing -> Quiescing -> Stopping -> Copying -> Sent
-///                                                                                                            |
+///                                            ^                  |                                            |
+///                                            +-- put off: a ----+                                            |
+///                                              device has initial bytes again                                |
 ///                        KeepVoting -> Keeping -> Kept  <--(any phase above, on KeepGuest)                   v
 ///                             ^                                                                           Yielding
 ///                             |  only under a raised epoch                                                    |
@@ -69,6 +71,8 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
             SwitchOver over when s.Phase == SourcePhase.Ready && s.Failure is null =>
                 Accept(new SwitchOverStarted(s.Migration, at, over.PauseDeadline)),
+            // Put off: pre-copy goes on, and the coordinator hears of it in its own time.
+            SwitchOver when s is { Phase: SourcePhase.PreCopy, PutOff: true, Failure: null } => Accept(),
             SwitchOver => AlreadyPast(s, SourcePhase.Pausing),
 
             YieldGuest when s.Phase == SourcePhase.Sent => Accept(new YieldRequested(s.Migration, at)),
@@ -122,6 +126,9 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             case SourceCommand.IterationEnded ended
                 when s.Phase == SourcePhase.PreCopy && ended.Iteration == s.Iteration + 1:
                 return DecideIteration(s, ended);
+
+            case SourceCommand.ReadinessTakenBack back when s.Phase == SourcePhase.Pausing && s.Failure is null:
+                return Accept(new SwitchOverPutOff(s.Migration, back.At, back.Devices));
 
             case SourceCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
                 return DecideArrival(s, arrived);
@@ -281,6 +288,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         },
         ReadyToSwitch => state with { Phase = SourcePhase.Ready },
         SwitchOverStarted e => state with { Phase = SourcePhase.Pausing, PauseDeadline = e.PauseDeadline },
+        SwitchOverPutOff => state with { Phase = SourcePhase.PreCopy, PutOff = true },
         MachinePaused => state with { Phase = SourcePhase.Quiescing },
         GroupQuiet => state with { Phase = SourcePhase.Stopping },
         DevicesStopped => state with { Phase = SourcePhase.Copying },

@@ -30,6 +30,7 @@ public enum SourcePhase
 
 /// <summary>One attempt as the source host sees it; derived from its events alone.</summary>
 /// <param name="Devices">every device of the guest, and the machine under <see cref="DeviceName.Machine"/>.</param>
+/// <param name="PutOff">a switchover that was asked for did not come about: a device took its readiness back.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record SourceState(
     SourcePhase Phase,
@@ -44,7 +45,8 @@ public sealed record SourceState(
     bool TransferOpen,
     int Iteration,
     PassObservation? LastPass,
-    string? Failure)
+    string? Failure,
+    bool PutOff = false)
 {
     public static readonly SourceState New = new(
         SourcePhase.New, default, default, default, ImmutableSortedDictionary<string, PlannedDevice>.Empty,

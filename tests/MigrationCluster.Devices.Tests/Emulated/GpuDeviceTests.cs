@@ -45,6 +45,31 @@ public class GpuDeviceTests
     }
 
     [Fact]
+    public async Task Set_up_anew_in_pre_copy_it_has_initial_bytes_again()
+    {
+        await using var source = Create("gpu", ("memory-mib", "1"), ("dirty-rate", "0"));
+        await Start(source);
+        await source.SetStateAsync(DeviceState.PreCopy, default);
+        byte[] first = await source.ReadAll();
+        Assert.Equal(new PreCopyBytes(0, 0), await source.GetPreCopyBytesAsync(default));
+
+        ulong writes = await source.Read(GpuRegisters.BlockWrites);
+        await source.Write(GpuRegisters.Reinitialize, 1);
+        Assert.Equal(1UL * MiB, (await source.GetPreCopyBytesAsync(default))!.Value.InitialBytes);
+        await Until(async () => await source.Read(GpuRegisters.BlockWrites) >= writes + 256);
+        byte[] again = await source.ReadAll();
+        Assert.True(again.Length >= MiB);
+        Assert.Equal(0UL, (await source.GetPreCopyBytesAsync(default))!.Value.InitialBytes);
+
+        await source.SetStateAsync(DeviceState.StopCopy, default);
+        byte[] late = await source.ReadAll();
+        await source.SetStateAsync(DeviceState.Stop, default);
+        await using var destination = Create("gpu", ("memory-mib", "1"), ("dirty-rate", "0"));
+        await destination.Load([.. first, .. again, .. late]);
+        Assert.Equal(await source.Read(DeviceRegisters.Checksum), await destination.Read(DeviceRegisters.Checksum));
+    }
+
+    [Fact]
     public async Task A_block_lost_from_the_stream_is_noticed_before_the_device_leaves_Resuming()
     {
         await using var source = Create("gpu", ("memory-mib", "1"), ("dirty-rate", "0"));

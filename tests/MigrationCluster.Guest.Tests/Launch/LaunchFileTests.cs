@@ -57,6 +57,9 @@ public class LaunchFileTests
     [Theory]
     [InlineData("--model net", "--socket")]
     [InlineData("--model fpga --socket /tmp/mcx.sock", "'fpga' is unknown")]
+    [InlineData("--model net --version 3 --socket /tmp/mcx.sock", "version '3' is unknown; there are 1, 2")]
+    [InlineData("--model net --driver 9 --socket /tmp/mcx.sock", "driver 9 is unknown; there are 1, 2")]
+    [InlineData("--model net --driver 1 --version 2 --socket /tmp/mcx.sock", "'rx-filter-size' is unknown; net has queues, dma-rate")]
     [InlineData("--model net --socket /tmp/mcx.sock --param queues", "NAME=VALUE, not 'queues'")]
     [InlineData("--model net --socket /tmp/mcx.sock --param dma-rate=x --param a=1", "'a' is unknown")]
     public async Task A_bad_device_command_is_a_usage_error(string arguments, string expected)

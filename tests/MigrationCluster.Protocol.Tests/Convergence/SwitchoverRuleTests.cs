@@ -11,6 +11,11 @@ public sealed class SwitchoverRuleTests
         Assert.IsType<IterateAgain>(SwitchoverRule.Judge(new PassObservation(2, 0, 1e9, false), null, Limit));
 
     [Fact]
+    public void Refuses_switchover_when_a_device_takes_its_readiness_back_after_a_pass_that_was_ready() =>
+        Assert.IsType<IterateAgain>(SwitchoverRule.Judge(
+            new PassObservation(4, 0, 1e9, false), new PassObservation(3, 0, 1e9, true), Limit));
+
+    [Fact]
     public void Switches_when_the_predicted_downtime_fits() =>
         Assert.IsType<SwitchNow>(SwitchoverRule.Judge(
             new PassObservation(3, 8 << 20, 1e9, true), new PassObservation(2, 9 << 20, 1e9, true), Limit));

@@ -134,6 +134,22 @@ public sealed class CoordinatorMachineTests
             new CoordinatorEffect.Decide(OwnershipDecision.Aborted, false), Assert.Single(_coordinator.Pending));
     }
 
+    [Fact]
+    public void A_switchover_that_is_put_off_leads_back_to_pre_copy_and_its_death_is_then_a_source_s_like_any()
+    {
+        ReachQuiescing();
+        Hear(new SwitchOverPutOff(Id, default, [new DeviceName("gpu0")]));
+        Assert.Equal(MigrationPhase.PreCopy, _coordinator.State.Phase);
+        // No alarm: a pass may take as long as it takes.
+        Assert.IsType<StartPreCopy>(Assert.IsType<CoordinatorEffect.Send>(Assert.Single(_coordinator.Pending)).Command);
+        Assert.False(_coordinator.State.SwitchedOver);
+
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        Assert.Equal(MigrationPhase.Quiescing, _coordinator.State.Phase);
+        Hear(new GroupQuiet(Id, default));
+        Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
+    }
+
     /// <summary>Found by exploring: nothing was left to be told to anybody, and so nothing ended the migration.</summary>
     [Fact]
     public void A_migration_whose_guest_died_on_both_hosts_ends()
@@ -186,13 +202,19 @@ public sealed class CoordinatorMachineTests
                 Id, Guest, new HostName("a"), new HostName("b"), At, "{}", TimeSpan.FromSeconds(1), configuration, unknownAcceptedBy),
             default));
 
-    private void ReachStopAndCopy()
+    private void ReachQuiescing()
     {
         Begin();
         Hear(new DestinationPrepared(Id, default, "127.0.0.1:1", "00", []));
         Hear(new SetupCollected(Id, default, NoRecords, []));
         Hear(new SetupAccepted(Id, default));
         Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        Assert.Equal(MigrationPhase.Quiescing, _coordinator.State.Phase);
+    }
+
+    private void ReachStopAndCopy()
+    {
+        ReachQuiescing();
         Hear(new GroupQuiet(Id, default));
         Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
     }

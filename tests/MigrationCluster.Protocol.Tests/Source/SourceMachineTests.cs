@@ -51,6 +51,43 @@ public sealed class SourceMachineTests
     }
 
     [Fact]
+    public void A_device_that_takes_its_readiness_back_puts_the_switchover_off_and_the_machine_runs_on()
+    {
+        ReachReady();
+        var order = new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1));
+        Order(order);
+        _source.Tell(new SourceCommand.ReadinessTakenBack([new DeviceName("gpu0")], default));
+        Assert.Equal(["gpu0"], Assert.IsType<SwitchOverPutOff>(_source.Events[^1]).Devices.Select(device => device.Value));
+        Assert.DoesNotContain(_source.Events, e => e is MachinePaused);
+        Assert.Equal(new SourceEffect.RunIteration(2), Assert.Single(_source.Pending));
+
+        // The same order may come once more before the coordinator has heard of it.
+        Assert.Null(Order(order));
+        Assert.Equal(SourcePhase.PreCopy, _source.State.Phase);
+
+        IterationEnds(2, initialBytesLoaded: false);
+        Assert.Equal(new SourceEffect.RunIteration(3), Assert.Single(_source.Pending));
+        IterationEnds(3, initialBytesLoaded: true);
+        Assert.IsType<ReadyToSwitch>(_source.Events[^1]);
+    }
+
+    [Fact]
+    public void A_device_that_never_stays_ready_ends_in_a_refusal_and_not_in_an_endless_pre_copy()
+    {
+        ReachReady();
+        for (int pass = 2; _source.State.Failure is null; pass++)
+        {
+            Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(1)));
+            _source.Tell(new SourceCommand.ReadinessTakenBack([new DeviceName("gpu0")], default));
+            IterationEnds(pass, initialBytesLoaded: false);
+        }
+        Assert.Contains("initial bytes", _source.State.Failure, StringComparison.Ordinal);
+    }
+
+    private void IterationEnds(int iteration, bool initialBytesLoaded) => _source.Tell(new SourceCommand.IterationEnded(
+        iteration, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, initialBytesLoaded, default));
+
+    [Fact]
     public void The_final_state_is_sent_only_when_all_devices_are_stopped()
     {
         ReachStopping();
