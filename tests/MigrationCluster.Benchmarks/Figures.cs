@@ -22,6 +22,11 @@ internal sealed class Figures(TextWriter output)
     internal void AtMost(string name, double value, string unit, double bar, string meaning) =>
         Gate(name, value, unit, value <= bar, meaning);
 
+    /// <summary>An absolute bar: printed as held or not, and gated only at <paramref name="noise"/> times the bar.</summary>
+    internal void Within(string name, double value, string unit, double bar, double noise) => Gate(
+        name, value, unit, value <= bar * noise,
+        string.Create(CultureInfo.InvariantCulture, $"at most {bar} {unit}{(value <= bar ? "" : ", exceeded")}; gated at {bar * noise}"));
+
     internal static double Median(IReadOnlyCollection<double> values)
     {
         double[] sorted = [.. values.Order()];

@@ -1,7 +1,9 @@
 using MigrationCluster.Benchmarks;
+using MigrationCluster.Benchmarks.Compat;
 using MigrationCluster.Benchmarks.DataPlane;
 
-// Speed is measured here, as ratios against something in the same run; absolute figures are printed, never gated.
+// Speed is measured here, as ratios against something in the same run. Absolute figures are printed; those that have a bar of their own
+// are gated at a multiple of it.
 using var interrupt = new CancellationTokenSource();
 Console.CancelKeyPress += (_, pressed) =>
 {
@@ -13,6 +15,7 @@ try
     return args switch
     {
         ["dataplane"] => await DataPlaneBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
+        ["compat"] => await CompatBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
         _ => Usage(),
     };
 }
@@ -25,9 +28,10 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: MigrationCluster.Benchmarks dataplane
+        usage: MigrationCluster.Benchmarks dataplane|compat
 
           dataplane   guest pages and device state over loopback, against a plain socket copy with the same check
+          compat      compatibility matrix and candidate search over 1,000 hosts, save_setup of 8 devices over loopback
 
         One line a figure: `name: value unit`. Exit status 1 when a ratio or an allocation misses its bar, 2 on wrong usage.
         """);

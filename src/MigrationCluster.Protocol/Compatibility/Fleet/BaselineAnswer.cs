@@ -8,7 +8,8 @@ namespace MigrationCluster.Protocol.Compatibility.Fleet;
 /// <param name="Hosts">a device made with it on any of these is taken by every one of these.</param>
 /// <param name="Score">what this configuration reaches.</param>
 /// <param name="AtMost">
-/// what no configuration can exceed; equal to <paramref name="Score"/> when the search was exact. The difference is the gap.
+/// what no configuration exceeds, part by part in their order; equal to <paramref name="Score"/> when the search was exact. The
+/// difference is the gap.
 /// </param>
 /// <param name="Exact">nothing better exists, proven.</param>
 /// <param name="Left">the hosts left out, with every reason.</param>
@@ -35,5 +36,5 @@ public sealed record BaselineParameter(string Name, string Value, string Off, st
 public readonly record struct BaselineScore(int FeaturesOn, int Closeness, int Hosts);
 
 /// <summary>A host that a baseline does not reach.</summary>
-/// <param name="Reasons">why; one host's view of the baseline's device, or, where that is compatible, of the way between the hosts.</param>
+/// <param name="Reasons">why it does not take the device of one of the baseline's hosts, or one of these does not take its.</param>
 public sealed record BaselineObstacle(HostName Host, IReadOnlyList<CompatibilityReason> Reasons);

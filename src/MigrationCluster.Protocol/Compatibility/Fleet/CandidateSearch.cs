@@ -35,33 +35,32 @@ public static class CandidateSearch
         for (int i = 0; i < found.Length; i++)
         {
             var (name, @class, device) = devices[i];
-            var asked = answers?.GetValueOrDefault(@class);
-            if (host.Classes.GetValueOrDefault(@class) is not { } offer)
-            {
-                found[i] = new DeviceRanking(name, @class, Absent(@class), null);
-                verdict = VerdictKind.Absent;
-                continue;
-            }
-            var there = handlers.Judge(new Candidate(device, offer, Ask(asked, device, host.Host)));
-            Judgement? back = null;
-            if (there.Verdict is Compatible yes)
-            {
+            var offer = host.Classes.GetValueOrDefault(@class);
+            found[i] = new DeviceRanking(name, @class, offer is null ? Absent(@class)
+                : handlers.Judge(new Candidate(device, offer, Ask(answers, @class, device, host.Host))), null);
+            verdict = Worse(verdict, offer is null ? VerdictKind.Absent : found[i].Judgement.Verdict.Kind());
+            if (found[i].Judgement.Verdict is Compatible yes)
                 rank = new CompatibilityRank(rank.DroppedSections + yes.Rank.DroppedSections, Math.Max(rank.MinorSteps, yes.Rank.MinorSteps),
                     Math.Min(rank.Bugfix, yes.Rank.Bugfix));
-                var moved = offer.Instantiate(device.Parameters);
-                if (home?.Classes.GetValueOrDefault(@class) is { } own)
-                    back = handlers.Judge(new Candidate(moved, own, Ask(asked, moved, home.Host)));
-                wayBack = Worse(wayBack, back?.Verdict.Kind() ?? VerdictKind.Absent);
-            }
-            verdict = Worse(verdict, there.Verdict.Kind());
-            found[i] = new DeviceRanking(name, @class, there, back);
         }
-        bool goes = verdict == VerdictKind.Compatible;
-        return new HostRanking(host.Host, verdict, goes ? wayBack : VerdictKind.Absent, goes ? rank : default, found);
+        if (verdict != VerdictKind.Compatible) return new HostRanking(host.Host, verdict, VerdictKind.Absent, default, found);
+        for (int i = 0; i < found.Length; i++)
+        {
+            var (_, @class, device) = devices[i];
+            var back = home?.Classes.GetValueOrDefault(@class);
+            // It was taken, so the guest sees the same device there: the shape is the source's, whatever the template's own values make.
+            var moved = host.Classes[@class].Instantiate(device.Parameters) with { Regions = device.Regions, Interrupts = device.Interrupts };
+            if (back is not null)
+                found[i] = found[i] with { Return = handlers.Judge(new Candidate(moved, back, Ask(answers, @class, moved, home!.Host))) };
+            wayBack = Worse(wayBack, found[i].Return?.Verdict.Kind() ?? VerdictKind.Absent);
+        }
+        return new HostRanking(host.Host, verdict, wayBack, rank, found);
     }
 
-    private static VersionAnswer Ask(VersionAnswers? answers, DeviceDescriptor source, HostName destination) =>
-        source.VersionString is { } version && answers is not null ? answers(version, destination) : VersionAnswer.NotAsked;
+    private static VersionAnswer Ask(
+        IReadOnlyDictionary<string, VersionAnswers>? answers, string @class, DeviceDescriptor source, HostName destination) =>
+        source.VersionString is { } version && answers?.GetValueOrDefault(@class) is { } asked
+            ? asked(version, destination) : VersionAnswer.NotAsked;
 
     private static VerdictKind Worse(VerdictKind left, VerdictKind right) => left < right ? left : right;
 

@@ -56,7 +56,7 @@ public sealed class CompatibilityMatrix
             asked.Add(hosts[i].Host);
         }
         DeviceDescriptor[] sources = [.. offers.Select(offer => offer.Instantiate())];
-        return new CompatibilityMatrix([.. hosts.Select(host => host.Host)], forms, PairVerdicts.Of(sources, offers, handlers,
+        return new CompatibilityMatrix([.. hosts.Select(host => host.Host)], forms, PairJudge.Of(sources, offers, handlers,
             answers is null ? (_, _) => VersionAnswer.NotAsked : (source, offer) => sources[source].VersionString is { } version
                 ? answers(version, asked[offer]) : VersionAnswer.NotAsked));
     }

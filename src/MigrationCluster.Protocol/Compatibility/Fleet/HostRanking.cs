@@ -12,7 +12,7 @@ public sealed record HostRanking(
 
 /// <param name="Judgement">with every reason.</param>
 /// <param name="Return">
-/// whether the device it would be there could come back to the host it is on; null: not asked, since it cannot go, or the host it is on
-/// offers no such class (then it cannot come back either).
+/// whether the device it would be there could come back to the host it is on; null: not judged, since the guest cannot go there, or the
+/// host it is on offers no such class (then it cannot come back either).
 /// </param>
 public sealed record DeviceRanking(string Device, string Class, Judgement Judgement, Judgement? Return);

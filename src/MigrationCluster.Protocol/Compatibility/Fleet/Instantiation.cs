@@ -13,8 +13,9 @@ public static class Instantiation
         };
 
     /// <summary>
-    /// With the values of a configuration, as a destination does with its source's: a parameter that the configuration leaves out is off,
-    /// and one that only the configuration has is left out (it is off there, or no destination would take it).
+    /// With the values of a configuration, as a destination does with its source's: a parameter that the configuration leaves out is off, one
+    /// that only the configuration has is left out (it is off there, or no destination would take it), and one that the host supports a
+    /// single value of keeps that.
     /// </summary>
     public static DeviceDescriptor Instantiate(this DeviceDescriptor template, IReadOnlyList<ParameterDescriptor> configuration)
     {
@@ -24,8 +25,8 @@ public static class Instantiation
         return template with
         {
             Kind = DescriptorKind.Device,
-            Parameters = [.. template.Parameters.Select(
-                own => own with { Value = values.GetValueOrDefault(own.Name, own.Off), Supported = null })],
+            Parameters = [.. template.Parameters.Select(own => own.Supported is null ? own
+                : own with { Value = values.GetValueOrDefault(own.Name, own.Off), Supported = null })],
         };
     }
 }

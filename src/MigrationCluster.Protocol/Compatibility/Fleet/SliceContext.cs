@@ -49,7 +49,11 @@ internal sealed class SliceContext
 
     /// <summary>As <see cref="Judge"/>, with parameters that agree although the template's own values are others than the source's.</summary>
     internal VerdictKind JudgeRecreated(DeviceDescriptor source, DeviceDescriptor template) =>
-        Judge(source with { Parameters = [On] }, template with { Parameters = [Probe] }, Answer);
+        Judge(Recreating(source), Recreated(template), Answer);
+
+    internal static DeviceDescriptor Recreating(DeviceDescriptor source) => source with { Parameters = [On] };
+
+    internal static DeviceDescriptor Recreated(DeviceDescriptor template) => template with { Parameters = [Probe] };
 
     /// <summary>Of what <c>Source</c> and <c>Offer</c> made.</summary>
     internal VerdictKind Judge(DeviceDescriptor source, DeviceDescriptor offer, VersionAnswer answer) =>

@@ -28,7 +28,8 @@ internal sealed class SliceTable(IReadOnlyList<DeviceDescriptor> sources, IReadO
             column.Read(_sourceForms, _offerForms);
             DeviceDescriptor[] from = [.. column.Sources.Select(context.Source)], to = [.. column.Offers.Select(context.Offer)];
             Combine(from.Length, to.Length, (_, _) => context.Answer,
-                (source, offer, answered) => context.Judge(from[source], to[offer], answered));
+                (source, offer, answered) => context.Judge(from[source], to[offer], answered),
+                context.IsTemplate ? NumberRanges.Of(column, _offerForms) : null);
         }
         AddShape();
     }
@@ -93,8 +94,8 @@ internal sealed class SliceTable(IReadOnlyList<DeviceDescriptor> sources, IReadO
     }
 
     /// <summary>Judges each pair of forms that still matters to some source, and adds what it refuses or doubts.</summary>
-    private void Combine(
-        int fromForms, int toForms, Func<int, int, VersionAnswer> answered, Func<int, int, VersionAnswer, VerdictKind> judge)
+    private void Combine(int fromForms, int toForms, Func<int, int, VersionAnswer> answered,
+        Func<int, int, VersionAnswer, VerdictKind> judge, NumberRanges? ranges = null)
     {
         var byForm = new List<int>?[fromForms];
         for (int source = 0; source < _sourceForms.Length; source++) (byForm[_sourceForms[source]] ??= []).Add(source);
@@ -110,7 +111,15 @@ internal sealed class SliceTable(IReadOnlyList<DeviceDescriptor> sources, IReadO
             Array.Clear(known);
             bool any = false;
             for (int word = 0; word < closed.Length; word++)
-                for (ulong left = ~closed[word]; left != 0; left &= left - 1)
+            {
+                ulong left = ~closed[word];
+                if (left != 0 && ranges?.Number(form) is { } number)
+                {
+                    refused[word] = ranges.Outside(word, number) & left;
+                    any |= refused[word] != 0;
+                    left &= ranges.Others(word);
+                }
+                for (; left != 0; left &= left - 1)
                 {
                     int offer = word * 64 + BitOperations.TrailingZeroCount(left);
                     if (offer >= _offerForms.Length) break;
@@ -121,6 +130,7 @@ internal sealed class SliceTable(IReadOnlyList<DeviceDescriptor> sources, IReadO
                     any = true;
                     (kind == VerdictKind.Unknown ? unsure : refused)[word] |= left & ~(left - 1);
                 }
+            }
             if (!any) continue;
             foreach (int source in same)
             {
