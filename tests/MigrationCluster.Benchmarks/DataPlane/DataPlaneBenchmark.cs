@@ -1,4 +1,5 @@
 using MigrationCluster.DataPlane;
+using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
 
@@ -11,6 +12,9 @@ internal static class DataPlaneBenchmark
     private const int GpuMiB = 256;
     private const int WarmUps = 2;
     private const int Repetitions = 7;
+
+    private static readonly LaunchDevice Gpu = new(
+        "gpu0", "gpu", new Dictionary<string, string> { ["memory-mib"] = $"{GpuMiB}", ["dirty-rate"] = "0" }, []);
 
     internal static async Task<int> RunAsync(Figures figures, CancellationToken cancellationToken)
     {
@@ -27,9 +31,10 @@ internal static class DataPlaneBenchmark
         using var plain = await PlainCopy.ConnectAsync(pageChannels, cancellationToken);
         using var plainOne = await PlainCopy.ConnectAsync(1, cancellationToken);
         await using var session = await BenchSession.OpenAsync(source, destination, Devices, DeviceBytes, options, cancellationToken);
-        await using var sourceGuest = await ChainGuest.StartAsync(incoming: false, GpuMiB, cancellationToken);
-        await using var destinationGuest = await ChainGuest.StartAsync(incoming: true, GpuMiB, cancellationToken);
-        var chain = new DeviceChain(sourceGuest, destinationGuest);
+        await using var sourceGuest = await BenchGuest.StartAsync(incoming: false, [Gpu], cancellationToken);
+        await sourceGuest.StopAsync(cancellationToken);
+        await using var destinationGuest = await BenchGuest.StartAsync(incoming: true, [Gpu], cancellationToken);
+        var chain = new DeviceChain(sourceGuest.Devices[Gpu.Name], destinationGuest.Devices[Gpu.Name]);
 
         var rates = new Dictionary<string, List<double>>();
         for (int repetition = -WarmUps; repetition < Repetitions; repetition++)

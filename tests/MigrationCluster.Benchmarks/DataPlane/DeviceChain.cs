@@ -1,4 +1,5 @@
 using MigrationCluster.DataPlane;
+using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Vfio;
 
@@ -8,7 +9,7 @@ namespace MigrationCluster.Benchmarks.DataPlane;
 /// A device's whole state from one device server into another, the way a migration takes: gpu server, mc-guest, here, the
 /// data plane, here, mc-guest, gpu server.
 /// </summary>
-internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : IDeviceStateSink
+internal sealed class DeviceChain(EndpointClient source, EndpointClient destination) : IDeviceStateSink
 {
     private const int ReadBytes = 1 << 20; // as much as an endpoint gives at once: a read is two round trips
     private const ulong AckEveryBytes = 4 << 20; // of the 16 MiB that a guest process retains
@@ -22,8 +23,8 @@ internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : I
     /// <summary>Puts both devices at the start of a stream.</summary>
     internal async Task PrepareAsync(CancellationToken cancellationToken)
     {
-        await destination.Gpu.SetStateAsync(DeviceState.Resuming, cancellationToken);
-        await source.Gpu.SetStateAsync(DeviceState.StopCopy, cancellationToken);
+        await destination.SetStateAsync(DeviceState.Resuming, cancellationToken);
+        await source.SetStateAsync(DeviceState.StopCopy, cancellationToken);
     }
 
     /// <summary>Sends the whole stream: the next chunk is read while the last one is sent.</summary>
@@ -31,12 +32,12 @@ internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : I
     internal async Task<long> SendAsync(TransferSender sender, CancellationToken cancellationToken)
     {
         ulong offset = 0, acked = 0;
-        var reading = source.Gpu.ReadStreamAsync(offset, _buffers[0], cancellationToken).AsTask();
+        var reading = source.ReadStreamAsync(offset, _buffers[0], cancellationToken).AsTask();
         for (int turn = 0; ; turn++)
         {
             int read = await reading;
             if (read == 0) break;
-            reading = source.Gpu.ReadStreamAsync(offset + (ulong)read, _buffers[(turn + 1) % 2], cancellationToken).AsTask();
+            reading = source.ReadStreamAsync(offset + (ulong)read, _buffers[(turn + 1) % 2], cancellationToken).AsTask();
             for (int at = 0, count; at < read; at += count, offset += (ulong)count)
             {
                 count = Math.Min(read - at, DataPlaneWire.MaxDeviceChunkBytes);
@@ -44,9 +45,9 @@ internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : I
             }
             if (sender.AckedDeviceBytes(0) - acked < AckEveryBytes) continue;
             acked = sender.AckedDeviceBytes(0);
-            await source.Gpu.AckStreamAsync(acked, cancellationToken);
+            await source.AckStreamAsync(acked, cancellationToken);
         }
-        var digest = await source.Gpu.GetStreamDigestAsync(cancellationToken);
+        var digest = await source.GetStreamDigestAsync(cancellationToken);
         await sender.EndDeviceAsync(0, digest.Bytes, digest.Crc32C, cancellationToken);
         return (long)offset;
     }
@@ -55,20 +56,20 @@ internal sealed class DeviceChain(ChainGuest source, ChainGuest destination) : I
     /// <returns>whether they hold the same.</returns>
     internal async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
-        await destination.Gpu.SetStateAsync(DeviceState.Stop, cancellationToken);
-        await source.Gpu.SetStateAsync(DeviceState.Stop, cancellationToken);
-        return await source.Gpu.GetContentDigestAsync(cancellationToken) is { } content
-            && content == await destination.Gpu.GetContentDigestAsync(cancellationToken);
+        await destination.SetStateAsync(DeviceState.Stop, cancellationToken);
+        await source.SetStateAsync(DeviceState.Stop, cancellationToken);
+        return await source.GetContentDigestAsync(cancellationToken) is { } content
+            && content == await destination.GetContentDigestAsync(cancellationToken);
     }
 
     public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        destination.Gpu.WriteStreamAsync(offset, data, cancellationToken);
+        destination.WriteStreamAsync(offset, data, cancellationToken);
 
     public ValueTask EndInitialBytesAsync(int device, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     public async ValueTask EndAsync(int device, ulong bytes, uint crc32C, CancellationToken cancellationToken)
     {
-        var digest = await destination.Gpu.GetStreamDigestAsync(cancellationToken);
+        var digest = await destination.GetStreamDigestAsync(cancellationToken);
         if (digest.Bytes != bytes || digest.Crc32C != crc32C)
             throw new InvalidDataException($"the device accepted {digest}, and {bytes} bytes with CRC-32C {crc32C} were sent");
     }

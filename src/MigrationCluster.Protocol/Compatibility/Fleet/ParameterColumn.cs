@@ -45,10 +45,11 @@ internal sealed class ParameterColumn
         {
             // A descriptor may list a name twice: that is a form too, and the rules say what it is worth.
             bool again = _places.Count > 0 && _places[^1].Host == host;
-            IReadOnlyList<ParameterDescriptor> form = again ? [.. Forms[_places[^1].Form], parameter] : [parameter];
-            foreach (var part in form) DescriptorContent.WriteParameter(_keys, part);
+            var before = again ? Forms[_places[^1].Form] : [];
+            foreach (var part in before) DescriptorContent.WriteParameter(_keys, part);
+            DescriptorContent.WriteParameter(_keys, parameter);
             int number = _keys.Number(out bool isNew) + 1;
-            if (isNew) Forms.Add(form);
+            if (isNew) Forms.Add([.. before, parameter]);
             if (again) _places[^1] = (host, number);
             else _places.Add((host, number));
         }

@@ -26,9 +26,10 @@ internal sealed class SliceTable(IReadOnlyList<DeviceDescriptor> sources, IReadO
         foreach (var column in ParameterColumn.Of(sources, offers).Values)
         {
             column.Read(_sourceForms, _offerForms);
-            DeviceDescriptor[] from = [.. column.Sources.Select(context.Source)], to = [.. column.Offers.Select(context.Offer)];
-            Combine(from.Length, to.Length, (_, _) => context.Answer,
-                (source, offer, answered) => context.Judge(from[source], to[offer], answered),
+            var from = new DeviceDescriptor?[column.Sources.Count];
+            var to = new DeviceDescriptor?[column.Offers.Count];
+            Combine(from.Length, to.Length, (_, _) => context.Answer, (source, offer, answered) => context.Judge(
+                    from[source] ??= context.Source(column.Sources[source]), to[offer] ??= context.Offer(column.Offers[offer]), answered),
                 context.IsTemplate ? NumberRanges.Of(column, _offerForms) : null);
         }
         AddShape();

@@ -5,10 +5,10 @@ using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Vfio;
 
-namespace MigrationCluster.Benchmarks.DataPlane;
+namespace MigrationCluster.Benchmarks;
 
-/// <summary>A real mc-guest process with a gpu in a device server of its own, and sessions at its endpoints.</summary>
-internal sealed class ChainGuest : IAsyncDisposable
+/// <summary>A real mc-guest process with devices in device servers of their own, and sessions at its endpoints.</summary>
+internal sealed class BenchGuest : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30), EndLimit = TimeSpan.FromSeconds(5);
     private static readonly GuestName Name = new("bench");
@@ -18,25 +18,24 @@ internal sealed class ChainGuest : IAsyncDisposable
     private readonly Process _process;
     private MachineEndpointClient? _machine;
 
-    private ChainGuest(string directory, Process process) => (_directory, _process) = (directory, process);
+    private BenchGuest(string directory, Process process) => (_directory, _process) = (directory, process);
 
-    internal EndpointClient Gpu { get; private set; } = null!;
+    /// <summary>By name.</summary>
+    internal Dictionary<string, EndpointClient> Devices { get; } = [];
 
-    /// <summary>Starts a guest; a source runs until its machine is stopped, an incoming one waits in Resuming.</summary>
-    internal static async Task<ChainGuest> StartAsync(bool incoming, int gpuMiB, CancellationToken cancellationToken)
+    /// <summary>Starts a guest; a source runs, an incoming one waits.</summary>
+    internal static async Task<BenchGuest> StartAsync(bool incoming, IReadOnlyList<LaunchDevice> devices, CancellationToken cancellationToken)
     {
         string directory = Directory.CreateTempSubdirectory("mcb").FullName;
-        var gpu = new LaunchDevice(
-            "gpu0", "gpu", new Dictionary<string, string> { ["memory-mib"] = $"{gpuMiB}", ["dirty-rate"] = "0" }, []);
         var spec = new LaunchSpec(
-            Name.Value, incoming, Fence.Epoch.Value, Fence.Term.Value, MemoryMiB: 64, new LaunchVcpus(1, "uniform", 0, 1), [gpu]);
+            Name.Value, incoming, Fence.Epoch.Value, Fence.Term.Value, MemoryMiB: 64, new LaunchVcpus(1, "uniform", 0, 1), devices);
         await File.WriteAllBytesAsync(
             Path.Combine(directory, GuestFiles.LaunchSpec), JsonSerializer.SerializeToUtf8Bytes(spec, JsonSerializerOptions.Web),
             cancellationToken);
-        var guest = new ChainGuest(directory, Launch(directory));
+        var guest = new BenchGuest(directory, Launch(directory));
         try
         {
-            await guest.OpenAsync(incoming, cancellationToken);
+            await guest.OpenAsync(devices, cancellationToken);
             return guest;
         }
         catch
@@ -44,6 +43,14 @@ internal sealed class ChainGuest : IAsyncDisposable
             await guest.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Stops the machine, then its devices, as a source is at the end.</summary>
+    internal async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _machine!.SetPauseDeadlineAsync(TimeSpan.FromHours(1), cancellationToken);
+        await _machine.SetStateAsync(DeviceState.Stop, cancellationToken);
+        foreach (var device in Devices.Values) await device.SetStateAsync(DeviceState.Stop, cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
@@ -60,13 +67,13 @@ internal sealed class ChainGuest : IAsyncDisposable
             _process.Kill(); // its device server ends with it
             await _process.WaitForExitAsync(CancellationToken.None);
         }
-        if (Gpu is not null) await Gpu.DisposeAsync();
+        foreach (var device in Devices.Values) await device.DisposeAsync();
         if (_machine is not null) await _machine.DisposeAsync();
         _process.Dispose();
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task OpenAsync(bool incoming, CancellationToken cancellationToken)
+    private async Task OpenAsync(IReadOnlyList<LaunchDevice> devices, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(StartLimit);
@@ -78,13 +85,12 @@ internal sealed class ChainGuest : IAsyncDisposable
         _machine = await MachineEndpointClient.ConnectAsync(
             Path.Combine(_directory, GuestFiles.Endpoint(DeviceName.Machine)), cancellationToken: limit.Token);
         await _machine.BindAsync(Name, Fence, limit.Token);
-        Gpu = await EndpointClient.ConnectAsync(
-            Path.Combine(_directory, GuestFiles.Endpoint(new DeviceName("gpu0"))), cancellationToken: limit.Token);
-        await Gpu.BindAsync(Name, Fence, limit.Token);
-        if (incoming) return;
-        await _machine.SetPauseDeadlineAsync(TimeSpan.FromHours(1), limit.Token);
-        await _machine.SetStateAsync(DeviceState.Stop, limit.Token);
-        await Gpu.SetStateAsync(DeviceState.Stop, limit.Token);
+        foreach (var device in devices)
+        {
+            Devices[device.Name] = await EndpointClient.ConnectAsync(
+                Path.Combine(_directory, GuestFiles.Endpoint(new DeviceName(device.Name))), cancellationToken: limit.Token);
+            await Devices[device.Name].BindAsync(Name, Fence, limit.Token);
+        }
     }
 
     private static Process Launch(string directory)
