@@ -1,5 +1,6 @@
 using System.Text;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Compatibility.Json;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -228,14 +229,14 @@ public sealed class WireCodecTests
     }
 
     [Fact]
-    public void A_descriptor_that_is_too_tooManyis_refused_before_it_is_parsed()
+    public void A_descriptor_beyond_a_limit_is_refused_by_name()
     {
-        var many = Enumerable.Range(0, SetupJson.MaxEntries + 1).Select(i => $"s{i}").ToList();
+        var many = Enumerable.Range(0, DescriptorLimits.Sections + 1).Select(i => $"s{i}").ToList();
         byte[] tooMany = SetupJson.Write(DeviceDescriptor.Empty(DescriptorKind.Device) with { SectionsRead = many });
-        Assert.Contains("sectionsRead has 1025 entries", Assert.Throws<System.Text.Json.JsonException>(
+        Assert.Contains("$.sectionsRead[256]", Assert.Throws<System.Text.Json.JsonException>(
             () => SetupJson.ReadDescriptor(tooMany)).Message, StringComparison.Ordinal);
         byte[] huge = new byte[10 << 20];
-        Assert.Contains("bytes are more than", Assert.Throws<System.Text.Json.JsonException>(
+        Assert.Contains("json.too-long", Assert.Throws<System.Text.Json.JsonException>(
             () => SetupJson.ReadDescriptor(huge)).Message, StringComparison.Ordinal);
     }
 
