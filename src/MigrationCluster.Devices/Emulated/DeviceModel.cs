@@ -67,9 +67,6 @@ internal sealed record DeviceModel(
     public IEnumerable<ModelSection> SectionsRead(int driver) => Sections.Where(section => section.Since <= driver);
 }
 
-/// <summary>A version of a model: another name for parameter values, which stand for it once a device is instantiated.</summary>
-internal sealed record ModelVersion(string Name, IReadOnlyDictionary<string, string> Values);
-
 /// <summary>One part of a model's state stream.</summary>
 /// <param name="Required">false: a destination that does not know it may drop it.</param>
 /// <param name="Rare">true: written only in a case that shows at run time.</param>

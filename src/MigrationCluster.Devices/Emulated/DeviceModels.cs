@@ -17,8 +17,7 @@ public static class DeviceModels
     public static IReadOnlyList<ModelParameter> ParametersOf(string model) => Find(model).Parameters;
 
     /// <summary>
-    /// Expands a version of a model into the parameters it stands for; explicit ones win. From here on only parameters count: a version
-    /// sets nothing for what is off, so that a host that never heard of a parameter can create the same device.
+    /// Expands a version of a model into the parameters it stands for; explicit ones win. From here on only parameters count.
     /// </summary>
     /// <param name="version">null: none, the explicit parameters are all.</param>
     /// <exception cref="ModelParameterException">unknown model or version.</exception>
@@ -26,12 +25,8 @@ public static class DeviceModels
         string model, string? version, IReadOnlyDictionary<string, string> explicitly)
     {
         var found = Find(model);
-        if (version is null) return explicitly;
-        var known = found.Versions.FirstOrDefault(v => v.Name == version) ?? throw new ModelParameterException(
+        return ModelVersion.Expand(found.Versions, version, explicitly) ?? throw new ModelParameterException(
             $"device model {model}: version '{version}' is unknown; there are {string.Join(", ", found.Versions.Select(v => v.Name))}");
-        var expanded = new Dictionary<string, string>(known.Values);
-        foreach (var (name, value) in explicitly) expanded[name] = value;
-        return expanded;
     }
 
     /// <summary>Checks what a device would be created with, and fills in the absent parameters.</summary>

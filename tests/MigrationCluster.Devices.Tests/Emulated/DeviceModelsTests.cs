@@ -68,4 +68,11 @@ public class DeviceModelsTests
         Assert.Equal(actual.Regions, shape.Regions);
         Assert.Equal(actual.Interrupts, shape.Interrupts);
     }
+
+    [Fact]
+    public void Every_model_is_known_to_the_handler_of_emulated_devices() => Assert.All(DeviceModels.Names, model =>
+    {
+        var template = DeviceModels.Describe(model, null, None);
+        Assert.Equal("emulated", HandlerChain.Default.Judge(new Candidate(template, template)).Handler);
+    });
 }

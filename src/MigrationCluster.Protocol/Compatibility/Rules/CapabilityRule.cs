@@ -8,15 +8,19 @@ public static class CapabilityRule
     public static void Check(Candidate candidate, ref Findings findings)
     {
         var (source, own) = (candidate.Source.Capabilities, candidate.Destination.Capabilities);
-        if (source is { } s && !s.HasFlag(MigrationCapabilities.StopCopy))
-            findings.Refuse("device.not-migratable", nameof(MigrationCapabilities.StopCopy), $"{s}",
+        if (!Migrates(source))
+            findings.Refuse("device.not-migratable", nameof(MigrationCapabilities.StopCopy), $"{source}",
                 "use a driver with migration support for the source device, or unplug it before the move", CompatibilitySide.Source);
-        if (own is { } o && !o.HasFlag(MigrationCapabilities.StopCopy))
-            findings.Refuse("device.not-migratable", nameof(MigrationCapabilities.StopCopy), $"{o}",
+        if (!Migrates(own))
+            findings.Refuse("device.not-migratable", nameof(MigrationCapabilities.StopCopy), $"{own}",
                 "use a driver with migration support for the destination device");
-        if (!Known.OnBoth(candidate, source is not null, own is not null, "capabilities", ref findings)) return;
-        var missing = source!.Value & ~own!.Value & ~MigrationCapabilities.StopCopy;
+        if (!Migrates(source) || !Migrates(own) || !Known.OnBoth(candidate, source is not null, own is not null, "device.capabilities-unknown", ref findings))
+            return;
+        var missing = source!.Value & ~own!.Value;
         if (missing != MigrationCapabilities.None)
             findings.Refuse("device.capability-missing", $"{source}", $"{own}", $"use a destination device that can do {missing}");
     }
+
+    /// <summary>As far as is known.</summary>
+    private static bool Migrates(MigrationCapabilities? capabilities) => capabilities?.HasFlag(MigrationCapabilities.StopCopy) ?? true;
 }

@@ -10,7 +10,7 @@ public static class ConfigCapabilityRule
     public static void Check(Candidate candidate, ref Findings findings)
     {
         var (source, own) = (candidate.Source.ConfigCapabilities, candidate.Destination.ConfigCapabilities);
-        if (!Known.OnBoth(candidate, IsKnown(candidate.Source), IsKnown(candidate.Destination), "config-capabilities", ref findings)
+        if (!Known.OnBoth(candidate, IsKnown(candidate.Source), IsKnown(candidate.Destination), "device.config-capabilities-unknown", ref findings)
             || Same(source, own)) return;
         findings.Refuse("device.config-capabilities-mismatch", Shown(source), Shown(own),
             "use a device with the same capabilities in its config space");

@@ -8,7 +8,7 @@ public static class IdentityRule
     public static void Check(Candidate candidate, ref Findings findings)
     {
         var (source, own) = (candidate.Source.Identity, candidate.Destination.Identity);
-        if (!Known.OnBoth(candidate, source is not null, own is not null, "identity", ref findings) || source == own) return;
+        if (!Known.OnBoth(candidate, source is not null, own is not null, "device.identity-unknown", ref findings) || source == own) return;
         findings.Refuse("device.identity-mismatch", Shown(source!), Shown(own!), "use a device with the same PCI ids");
     }
 

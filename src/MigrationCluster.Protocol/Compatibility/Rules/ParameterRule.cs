@@ -56,7 +56,7 @@ public static class ParameterRule
                 $"{source.Name}: {source.Type}, {source.Comparator}", $"{own.Name}: {own.Type}, {own.Comparator}",
                 "use drivers of both hosts that declare the parameter alike: they may mean different things by its value");
         else if (template && own.Supported is { } supported)
-            Report(ParameterValues.IsSupported(source.Type, supported, source.Value), source, own, own.Supported, ref findings);
+            Report(ParameterValues.IsSupported(source.Type, source.Comparator, supported, source.Value), source, own, supported, ref findings);
         else
             Report(ParameterValues.Compare(source.Type, source.Comparator, source.Value, own.Value), source, own, null, ref findings);
     }
@@ -97,7 +97,7 @@ public static class ParameterRule
     private static void CheckUnexpected(ParameterDescriptor own, bool template, ref Findings findings)
     {
         var fit = template && own.Supported is { } supported
-            ? ParameterValues.IsSupported(own.Type, supported, own.Off)
+            ? ParameterValues.IsSupported(own.Type, own.Comparator, supported, own.Off)
             : ParameterValues.Compare(own.Type, own.Comparator, own.Off, own.Value);
         switch (fit)
         {

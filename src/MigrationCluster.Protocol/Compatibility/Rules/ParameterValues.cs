@@ -19,13 +19,14 @@ internal static class ParameterValues
         };
 
     /// <summary>Whether a device can be created with this value.</summary>
-    public static ParameterFit IsSupported(ParameterType type, SupportedValues supported, string value) => type switch
+    public static ParameterFit IsSupported(
+        ParameterType type, ParameterComparator comparator, SupportedValues supported, string value)
     {
-        ParameterType.Text => IsRange(supported) ? Malformed : Of(supported.Values is { } texts && texts.Contains(value)),
-        ParameterType.Set => IsRange(supported) ? Malformed : Of(supported.Values is { } members && TextSet.AllIn(value, members)),
-        ParameterType.Number => !TryNumber(value, out ulong number) ? Malformed : NumberIsSupported(supported, number),
-        _ => Malformed,
-    };
+        if (Compare(type, comparator, value, value) == Malformed) return Malformed;
+        if (type == ParameterType.Number) return TryNumber(value, out ulong number) ? NumberIsSupported(supported, number) : Malformed;
+        if (IsRange(supported)) return Malformed;
+        return Of(supported.Values is { } values && (type == ParameterType.Set ? TextSet.AllIn(value, values) : values.Contains(value)));
+    }
 
     private static ParameterFit NumberIsSupported(SupportedValues supported, ulong number)
     {

@@ -17,7 +17,7 @@ public static class ShapeRule
     public static void Check(Candidate candidate, ref Findings findings, bool interruptsFollowParameters = false)
     {
         var (source, own) = (candidate.Source, candidate.Destination);
-        if (!Known.OnBoth(candidate, IsKnown(source), IsKnown(own), "shape", ref findings)) return;
+        if (!Known.OnBoth(candidate, IsKnown(source), IsKnown(own), "device.shape-unknown", ref findings)) return;
         bool regions = Same(source.Regions, own.Regions, static region => region.Index);
         bool interrupts = Same(source.Interrupts, own.Interrupts, static interrupt => interrupt.Index);
         if (regions && interrupts) return;
