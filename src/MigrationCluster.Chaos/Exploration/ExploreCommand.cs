@@ -16,17 +16,21 @@ internal static class ExploreCommand
         };
         var name = new Option<string?>("--config")
         {
-            Description = "One of: " + string.Join(", ", Configuration.All.Select(each => each.Name)) + ". All when absent.",
+            Description = "One of: " + string.Join(", ", Configuration.All.Select(each => each.Name)) +
+                ". All when absent; with --planted, the one in whose reach the bug is.",
         };
+        var planted = PlantedOption.Create();
         var command = new Command("explore",
             "Drives the real coordinator, source and destination machines through every interleaving of a configuration and checks " +
-            "the invariants in every state. A violation is told by its shortest trace.") { states, name };
-        command.SetAction(parsed => Run(parsed.GetValue(name), parsed.GetValue(states), Build.Product));
+            "the invariants in every state. A violation is told by its shortest trace.") { states, name, planted };
+        command.SetAction(parsed => Run(parsed.GetValue(name), parsed.GetValue(states), parsed.GetValue(planted)));
         return command;
     }
 
-    private static int Run(string? name, long states, Build build)
+    private static int Run(string? name, long states, string? planted)
     {
+        if (!PlantedOption.TryRead(planted, out var build)) return 2;
+        name ??= PlantedBug.Find(planted)?.Configuration;
         var chosen = Configuration.All.Where(each => name is null || each.Name == name).ToList();
         if (chosen.Count == 0 || states < 1)
         {

@@ -92,7 +92,7 @@ internal sealed class Explorer
         if (_judge.Check(before, state) is { } violation)
             return new Finding(violation, isNew ? Trace(index) : [.. Trace(parent), "then"], Depth);
         if (!isNew || _healing.Check(state) is not { } stuck) return null;
-        var story = new List<(int[] Before, Step Step)>();
+        var story = new List<(int[] Before, Step Step, int[] After)>();
         _healing.Check(state, story);
         return new Finding(stuck, [.. Trace(index), "-- faults stop --", .. Tell(story)], Depth);
     }
@@ -119,10 +119,9 @@ internal sealed class Explorer
         return lines;
     }
 
-    private IEnumerable<string> Tell(List<(int[] Before, Step Step)> story)
+    private IEnumerable<string> Tell(List<(int[] Before, Step Step, int[] After)> story)
     {
         var words = new Words(_space, _agents);
-        for (int i = 0; i < story.Count; i++)
-            yield return words.Of(story[i].Before, i + 1 < story.Count ? story[i + 1].Before : story[i].Before, story[i].Step);
+        return story.Select(part => words.Of(part.Before, part.After, part.Step));
     }
 }

@@ -19,7 +19,7 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
 
     /// <summary>What is wrong with where a state leads; null when it heals.</summary>
     /// <param name="story">filled with the steps of the continuation when it does not.</param>
-    public Violation? Check(ReadOnlySpan<int> state, List<(int[] Before, Step Step)>? story = null)
+    public Violation? Check(ReadOnlySpan<int> state, List<(int[] Before, Step Step, int[] After)>? story = null)
     {
         int[] now = Calm(state);
         _path.Clear();
@@ -33,7 +33,8 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
             _path.Add(now);
             int[] next = [.. now];
             if (Advance(next) is not { } step) return AtRest(now);
-            story?.Add((now, step));
+            story?.Add((now, step, next));
+            if (judge.Check(now, next) is { } violation) return violation;
             now = next;
         }
     }

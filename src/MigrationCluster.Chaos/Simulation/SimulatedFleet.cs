@@ -20,6 +20,9 @@ internal sealed class SimulatedFleet
 
     private readonly Build _build;
     private readonly Random _random;
+
+    /// <summary>Drawn once a seed: where faults are frequent few attempts get far, and late defects need one that does.</summary>
+    private readonly int _faultsPerMille;
     private readonly SimulatedAgent[] _agents;
     private readonly int[] _cursors = [0, 0];
     private readonly Dictionary<MigrationId, CoordinatorState> _migrations = [];
@@ -34,6 +37,7 @@ internal sealed class SimulatedFleet
     {
         _build = build ?? Build.Product;
         _random = new Random(seed);
+        _faultsPerMille = _random.Next(3) switch { 0 => 4, 1 => 12, _ => 40 };
         var complete = new HashSet<MigrationId>();
         _agents = [.. new[] { "a", "b" }.Select(name =>
             new SimulatedAgent(new HostName(name), _random, _build) { CompleteStreams = complete })];
@@ -75,8 +79,8 @@ internal sealed class SimulatedFleet
     private void Step()
     {
         int dice = _random.Next(1000);
-        if (_faults && dice < 40) Fault(_random.Next(6));
-        else if (_faults && dice < 60) Begin();
+        if (_faults && dice < _faultsPerMille) Fault(_random.Next(6));
+        else if (_faults && dice < _faultsPerMille + 20) Begin();
         else if (dice < 350) Deliver(_random.Next(2));
         else if (dice < 650) Order();
         else Perform(_random.Next(2));

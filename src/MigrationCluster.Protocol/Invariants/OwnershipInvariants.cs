@@ -27,6 +27,10 @@ public static class OwnershipInvariants
                     $"{now.Row.Guest} runs on {host.Host}, whose fence file does not let it ({host.Fence.Role}, yielded: {host.Fence.Yielded})");
         }
 
+        foreach (var host in now.Hosts.Where(host => now.Row.Decision == OwnershipDecision.Committed && LacksItsVote(host, now.Row)))
+            yield return new Violation("VotedBeforeCommitted",
+                $"{now.Row.Guest} is committed to {now.Row.Owner} at {now.Row.Epoch} without the vote of {host.Host}");
+
         foreach (var host in now.Hosts.Where(host => host.Fence is { Kept: true, Yielded: true }))
             yield return new Violation("AtMostOneOwner", $"{host.Host} voted both Kept and Yielded at {host.Fence.Fence.Epoch}");
     }
@@ -56,4 +60,9 @@ public static class OwnershipInvariants
             yield return new Violation("SomebodyOwns",
                 $"after healing {now.Row.Guest} runs on [{string.Join(", ", running)}], the row names {now.Row.Owner}");
     }
+
+    /// <summary>A host whose fence file is of the committed attempt: the new owner has voted Verified, the old one Yielded.</summary>
+    private static bool LacksItsVote(HostObservation host, GuestRow row) =>
+        host.Fence.Fence.Epoch == row.Epoch
+        && (host.Host == row.Owner ? host.Fence.VerifiedDigest is null : host.Fence is { Role: GuestRole.Owner, Yielded: false });
 }
