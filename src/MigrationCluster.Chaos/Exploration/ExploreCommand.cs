@@ -56,7 +56,8 @@ internal static class ExploreCommand
         var finding = explorer.Run(states, () => Report(""));
         if (finding is null)
         {
-            Console.WriteLine("  " + string.Join(", ", explorer.Phases().Select(pair => $"{pair.Key} {pair.Value}")));
+            Console.WriteLine("  by phase: " + string.Join(", ", explorer.Phases().Select(pair => $"{pair.Key} {pair.Value}")));
+            Console.WriteLine($"  liveness from every state, over {explorer.HealedStates} states without faults");
             Report(explorer.Frontier == 0 ? ", explored to the end, 0 violations" : ", 0 violations up to this bound");
             return true;
         }

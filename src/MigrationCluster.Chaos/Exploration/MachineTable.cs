@@ -46,9 +46,9 @@ internal sealed class MachineTable<TState, TCommand, TEvent, TEffect>(
     private Turn Ask(int state, TCommand command)
     {
         var before = States[state];
-        if (machine.Decide(before, command) is Refused<TEvent> refused)
-            return new Turn(state, [], $"{refused.Code}: {refused.Reason}");
-        var made = machine.Decide(before, command) is Accepted<TEvent> accepted ? accepted.Events : [];
+        var decision = machine.Decide(before, command);
+        if (decision is Refused<TEvent> refused) return new Turn(state, [], $"{refused.Code}: {refused.Reason}");
+        var made = ((Accepted<TEvent>)decision).Events;
         if (made.Count == 0) return new Turn(state, [], null);
         return new Turn(States.Of(forget(made.Aggregate(before, machine.Evolve))), [.. made.Select(events.Of)], null);
     }

@@ -6,7 +6,6 @@ internal enum StepKind
     Hear,
     HearThenDie,
     Deliver,
-    RefusalLost,
     Swap,
     SwapUnheard,
     DisplacedSwap,
