@@ -37,7 +37,7 @@ public static class GuestAdmission
                     $"choose one of {Known(config)}, or add it to {host}'s configuration",
                     device.Name, template, "none", ReasonSides.Destination));
             else if (device.Template is { } allowed && Find(configuration, device.Name) is { } given
-                && Problem(config.Templates[allowed], given) is { } problem)
+                && config.Templates[allowed] is { Command: null } made && Problem(made, given) is { } problem)
                 reasons.Add(new Reason(
                     ConfigurationCode, $"{device.Path}: {host} cannot create device '{device.Name}' as it is on its source: {problem}",
                     $"choose a host whose template '{allowed}' allows it, or give the guest's device other values when it next starts",
@@ -59,16 +59,18 @@ public static class GuestAdmission
         [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template], Find(configuration, device.Name)))]);
 
     /// <summary>A device that comes from another host is made with the values it has there, so no version of it is expanded again; model
-    /// and command are this host's own, always.</summary>
-    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => new(
-        device.Name, template.Model, source?.Parameters ?? template.Parameters ?? DeviceTemplate.NoParameters,
-        device.PeerToPeer ?? [], source is null ? template.Version : null, template.Command);
+    /// and command are this host's own, always. A command takes no values: whether its device fits is that device's to say at save_setup.</summary>
+    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => template.Command is not null
+        ? new(device.Name, null, DeviceTemplate.NoParameters, device.PeerToPeer ?? [], Command: template.Command)
+        : new(
+            device.Name, template.Model, source?.Parameters ?? template.Parameters ?? DeviceTemplate.NoParameters,
+            device.PeerToPeer ?? [], source is null ? template.Version : null);
 
     private static DeviceConfiguration? Find(IReadOnlyList<DeviceConfiguration>? configuration, string? device) =>
         configuration?.FirstOrDefault(given => given.Device == device);
 
     private static string? Problem(DeviceTemplate template, DeviceConfiguration given) =>
-        DeviceTemplates.Problem(template.Model, null, given.Parameters, template.Command);
+        DeviceTemplates.Problem(template.Model, null, given.Parameters, null);
 
     private static int Excess(DataDirectory data, string guest, string device)
     {
