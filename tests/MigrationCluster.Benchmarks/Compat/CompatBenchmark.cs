@@ -15,28 +15,33 @@ internal static class CompatBenchmark
     {
         figures.Note($"{BenchFleet.Hosts} hosts x {BenchFleet.Classes} classes x {BenchFleet.Parameters} parameters, one thread");
         figures.Note("bars are absolute: a figure may miss its bar, and is gated at three times the bar, for noise");
-        Matrix(figures, "realistic", BenchFleet.Realistic(), cancellationToken);
-        Matrix(figures, "all-differ", BenchFleet.AllDiffer(), cancellationToken);
-        Matrix(figures, "nothing-alike", BenchFleet.NothingAlike(), cancellationToken);
+        Matrix(figures, "realistic", BenchFleet.Realistic, cancellationToken);
+        Matrix(figures, "all-differ", BenchFleet.AllDiffer, cancellationToken);
+        Matrix(figures, "nothing-alike", BenchFleet.NothingAlike, cancellationToken);
         Search(figures, "realistic", BenchFleet.Realistic());
         Search(figures, "all-differ", BenchFleet.AllDiffer());
         await SaveSetupBenchmark.RunAsync(figures, Noise, cancellationToken);
         return figures.AllHold ? 0 : 1;
     }
 
-    private static void Matrix(Figures figures, string name, HostOffers[] fleet, CancellationToken cancellationToken)
+    private static void Matrix(Figures figures, string name, Func<HostOffers[]> build, CancellationToken cancellationToken)
     {
+        // Made here, so that no other fleet counts as memory in use.
+        var fleet = build();
         var milliseconds = new List<double>();
         var seen = new int[4];
-        double peak = 0;
+        double peak = 0, allocated = 0;
+        figures.Print($"matrix.{name}.the-fleet-itself", GC.GetTotalMemory(forceFullCollection: true) / 1e6, "MB");
         for (int repetition = -WarmUps; repetition < Repetitions; repetition++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var memory = new PeakMemory();
+            long before = GC.GetAllocatedBytesForCurrentThread();
             long start = Stopwatch.GetTimestamp();
             CompatibilityMatrix[] matrices = [.. Enumerable.Range(0, BenchFleet.Classes)
                 .Select(@class => CompatibilityMatrix.Build(fleet.Of(@class), HandlerChain.Default))];
             double took = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
             memory.Dispose();
             peak = Math.Max(peak, memory.MegaBytes);
             if (repetition >= 0) milliseconds.Add(took);
@@ -44,6 +49,7 @@ internal static class CompatBenchmark
         }
         figures.Note($"{name}: of the first class {seen[3]} pairs compatible, {seen[2]} unknown, {seen[1]} incompatible");
         figures.PrintSpread($"matrix.{name}", milliseconds, "ms");
+        figures.Print($"matrix.{name}.allocated", allocated / 1e6, "MB");
         figures.Within($"matrix.{name}.time", Figures.Median(milliseconds), "ms", 1000, Noise);
         figures.Within($"matrix.{name}.peak-managed-memory", peak, "MB", 200, Noise);
     }

@@ -2,7 +2,7 @@ namespace MigrationCluster.Protocol.Compatibility.Fleet;
 
 /// <summary>
 /// Which of a chain's sliced handlers has the word on which pair: the first that does not pass on. By their promise that depends on
-/// two models, and on who has a version string, so a few bare descriptors tell.
+/// little, so a few bare descriptors tell.
 /// </summary>
 internal sealed class Claims
 {
@@ -17,10 +17,13 @@ internal sealed class Claims
         {
             keys.Write((ulong)descriptor.Kind);
             keys.Write(descriptor.Model);
-            keys.Write(descriptor.VersionString is null ? 0UL : 1);
+            keys.Write((descriptor.VersionString is null ? 0UL : 1) | (descriptor.Lists is null ? 0UL : 2)
+                | (descriptor.InterfaceVersion is null ? 0UL : 4));
+            DescriptorSlice.Shape.Write(keys, descriptor);
             int form = keys.Number(out bool isNew);
             if (isNew)
-                bare.Add(DeviceDescriptor.Empty(descriptor.Kind) with { Model = descriptor.Model, VersionString = descriptor.VersionString });
+                bare.Add(DescriptorSlice.Shape.Graft(
+                    DescriptorSlice.Schemes.Graft(DeviceDescriptor.Empty(descriptor.Kind), descriptor), descriptor));
             return form;
         })];
         (_sources, _offers) = (Forms(sources), Forms(offers));

@@ -1,3 +1,5 @@
+using MigrationCluster.Protocol.Compatibility.Rules;
+
 namespace MigrationCluster.Protocol.Compatibility.Fleet;
 
 /// <summary>The device a template becomes.</summary>
@@ -20,13 +22,14 @@ public static class Instantiation
     public static DeviceDescriptor Instantiate(this DeviceDescriptor template, IReadOnlyList<ParameterDescriptor> configuration)
     {
         if (template.Kind == DescriptorKind.Device) return template;
-        var values = new Dictionary<string, string>(configuration.Count, StringComparer.Ordinal);
-        foreach (var parameter in configuration) values.TryAdd(parameter.Name, parameter.Value);
-        return template with
+        var values = new NameCursor<ParameterDescriptor>(configuration, static parameter => parameter.Name);
+        var parameters = new ParameterDescriptor[template.Parameters.Count];
+        for (int i = 0; i < parameters.Length; i++)
         {
-            Kind = DescriptorKind.Device,
-            Parameters = [.. template.Parameters.Select(own => own.Supported is null ? own
-                : own with { Value = values.GetValueOrDefault(own.Name, own.Off), Supported = null })],
-        };
+            var own = template.Parameters[i];
+            parameters[i] = own.Supported is null ? own
+                : own with { Value = values.Find(own.Name)?.Value ?? own.Off, Supported = null };
+        }
+        return template with { Kind = DescriptorKind.Device, Parameters = parameters };
     }
 }

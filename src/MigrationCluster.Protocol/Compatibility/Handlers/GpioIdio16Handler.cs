@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Compatibility.Rules;
 
 namespace MigrationCluster.Protocol.Compatibility.Handlers;
@@ -7,7 +8,7 @@ namespace MigrationCluster.Protocol.Compatibility.Handlers;
 /// its PCI ids. Its state has been the same four bytes, a pin counter, ever since, so equal shape is enough: a read and
 /// write region of 256 bytes as BAR 2, one INTx. A server with these ids and another shape is not the one known here.
 /// </summary>
-public sealed class GpioIdio16Handler : ICompatibilityHandler
+public sealed class GpioIdio16Handler : ISlicedHandler
 {
     private const ushort Vendor = 0x494f;
     private const ushort Device = 0x0dc8;

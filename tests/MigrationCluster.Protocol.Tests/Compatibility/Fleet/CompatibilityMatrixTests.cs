@@ -25,6 +25,12 @@ public sealed class CompatibilityMatrixTests
     }
 
     [Fact]
+    public void Says_what_the_chain_says_of_a_device_known_by_its_shape()
+    {
+        for (int seed = 0; seed < 8; seed++) Check(seed, HandlerChain.Default, new RandomOffers(seed).Foreign(Hosts), null);
+    }
+
+    [Fact]
     public void Asks_a_vendors_handler_about_every_pair()
     {
         var vendor = new DriverVersionHandler();
@@ -44,7 +50,11 @@ public sealed class CompatibilityMatrixTests
     {
         var random = new RandomOffers(seed);
         var hosts = random.Hosts(Hosts, kind);
-        VersionAnswers? answers = seed % 2 == 0 ? null : random.Answer;
+        return Check(seed, chain, hosts, seed % 2 == 0 ? null : random.Answer);
+    }
+
+    private static HashSet<VerdictKind> Check(int seed, HandlerChain chain, HostOffer[] hosts, VersionAnswers? answers)
+    {
         var matrix = CompatibilityMatrix.Build(hosts, chain, answers);
         var seen = new HashSet<VerdictKind>();
         for (int i = 0; i < Hosts; i++)

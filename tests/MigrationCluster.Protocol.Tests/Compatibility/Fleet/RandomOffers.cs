@@ -42,6 +42,21 @@ internal sealed class RandomOffers(int seed)
             : MigrationCapabilities.StopCopy | MigrationCapabilities.PreCopy,
     };
 
+    /// <summary>The foreign device that the chain knows by its ids, and now and then something else.</summary>
+    public HostOffer[] Foreign(int count) => [.. Hosts(count, DescriptorKind.Device).Select(host => host.Offer is null || Odd() ? host : host with
+    {
+        Offer = host.Offer with
+        {
+            Model = null,
+            Lists = Odd() ? host.Offer.Lists : null,
+            InterfaceVersion = null,
+            VersionString = null,
+            Identity = new DeviceIdentity(0x494f, 0x0dc8, 0, 0),
+            Regions = [new(2, 0x100, true, true, Odd())],
+            Interrupts = [new(0, Odd() ? 2 : 1)],
+        },
+    })];
+
     public VersionAnswer Answer(string version, HostName destination) =>
         (VersionAnswer)((version[^1] + destination.Value[^1] + seed) % 7 is var answer and < 4 ? answer : 1);
 
