@@ -22,6 +22,11 @@ public sealed class Baseline
     /// <summary>A descriptor with more choices than any device has: those beyond get the value that most hosts take.</summary>
     private const int MostChoices = 128;
 
+    /// <summary>A template shows the shape of its own values, so with others nobody says that the shapes agree.</summary>
+    private static readonly CompatibilityReason Apart = new("device.baseline-shape", "the shape of the baseline's hosts, whatever the parameters",
+        "not known with other parameters than its own", CompatibilitySide.Destination,
+        "set the host's template to the baseline's values, so that it shows the shape it would have");
+
     private readonly HostOffer[] _able;
     private readonly DeviceDescriptor[] _offers;
     private readonly HandlerChain _handlers;
@@ -139,7 +144,8 @@ public sealed class Baseline
                     .Concat(choices.Where(choice => picked.TryGetValue(choice.Declared.Name, out var value) && !value.Hosts.Contains(host))
                         .Select(choice => new CompatibilityReason("device.baseline-value", $"{choice.Declared.Name}={Value(choice, picked)}",
                             "cannot be created there", CompatibilitySide.Destination,
-                            $"give the host a template or driver that supports this value of '{choice.Declared.Name}'"))),
+                            $"give the host a template or driver that supports this value of '{choice.Declared.Name}'")))
+                    .DefaultIfEmpty(Apart),
             ])),
         ];
     }

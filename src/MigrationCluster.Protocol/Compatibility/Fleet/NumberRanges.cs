@@ -21,7 +21,8 @@ internal sealed class NumberRanges
     internal static NumberRanges? Of(ParameterColumn column, ReadOnlySpan<int> offerForms)
     {
         var declared = column.Sources.Concat(column.Offers).SelectMany(form => form).Select(parameter => (parameter.Type, parameter.Comparator));
-        if (declared.Distinct().ToArray() is not [(ParameterType.Number, _)]) return null;
+        if (declared.Distinct().ToArray() is not [(ParameterType.Number, ParameterComparator.Equal or ParameterComparator.AtLeast)])
+            return null;
         var ranges = new NumberRanges(
             [.. column.Sources.Select(form => form is [var only] && ParameterValues.TryNumber(only.Value, out ulong number) ? number : (ulong?)null)],
             offerForms.Length);

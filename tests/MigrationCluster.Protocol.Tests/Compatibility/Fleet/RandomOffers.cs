@@ -72,6 +72,8 @@ internal sealed class RandomOffers(int seed)
     {
         "offloads" => new(name, ParameterType.Set, Odd(30) ? ParameterComparator.Equal : ParameterComparator.Subset,
             Pick("tso, gro", "tso", "gro,tso", ""), "", Pick(null, SupportedValues.Of("tso", "gro"), SupportedValues.Of("tso", "gro", "lro"))),
+        "x" => new(name, ParameterType.Number, (ParameterComparator)(1 + seed % 3),
+            $"{_random.Next(20)}", "0", SupportedValues.Range(0, (ulong)_random.Next(20))),
         "speed" => new(name, ParameterType.Text, ParameterComparator.Equal, Odd() ? "10g" : "25g", "none",
             Odd() ? Pick(null, SupportedValues.Of("10g")) : SupportedValues.Of("none", "10g", "25g")),
         _ => new(name, Odd(30) ? ParameterType.Text : ParameterType.Number, Odd(30) ? ParameterComparator.AtLeast : ParameterComparator.Equal,
