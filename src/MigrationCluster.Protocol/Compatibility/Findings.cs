@@ -9,11 +9,18 @@ public struct Findings
 {
     private const int ShownCharacters = 256;
 
+    /// <summary>
+    /// Of refusals and of doubts. No two devices of a kind differ in this much; a hostile descriptor does, and its verdict still has to fit into
+    /// a reply of 1 MiB: 2 x 96 reasons of 3 texts of 280 characters of 6 bytes each.
+    /// </summary>
+    private const int MostReasons = 96;
+
     private static readonly Compatible Plain = new(default, []);
 
     private List<CompatibilityReason>? _refusals;
     private List<CompatibilityReason>? _doubts;
     private List<string>? _dropped;
+    private int _more;
 
     /// <summary>Minor versions the destination is ahead, for the rank.</summary>
     public int MinorSteps { get; set; }
@@ -23,23 +30,39 @@ public struct Findings
 
     public void Refuse(
         string code, string expected, string actual, string remedy, CompatibilitySide side = CompatibilitySide.Destination) =>
-        (_refusals ??= []).Add(new CompatibilityReason(code, Shown(expected), Shown(actual), side, remedy));
+        Add(ref _refusals, code, expected, actual, remedy, side);
 
     public void Doubt(
         string code, string expected, string actual, string remedy, CompatibilitySide side = CompatibilitySide.Destination) =>
-        (_doubts ??= []).Add(new CompatibilityReason(code, Shown(expected), Shown(actual), side, remedy));
+        Add(ref _doubts, code, expected, actual, remedy, side);
 
     /// <summary>The destination drops this optional state section.</summary>
     public void Drop(string section) => (_dropped ??= []).Add(section);
 
-    public readonly Verdict ToVerdict() => (_refusals, _doubts) switch
+    public readonly Verdict ToVerdict()
     {
-        ({ } refusals, { } doubts) => new Incompatible([.. refusals, .. doubts]),
-        ({ } refusals, null) => new Incompatible(refusals),
-        (null, { } doubts) => new Unknown(doubts),
-        _ when _dropped is null && MinorSteps == 0 && Bugfix == 0 => Plain,
-        _ => new Compatible(new CompatibilityRank(_dropped?.Count ?? 0, MinorSteps, Bugfix), _dropped ?? []),
-    };
+        if (_refusals is not null) return new Incompatible([.. _refusals, .. _doubts ?? [], .. More()]);
+        if (_doubts is not null) return new Unknown([.. _doubts, .. More()]);
+        return _dropped is null && MinorSteps == 0 && Bugfix == 0
+            ? Plain
+            : new Compatible(new CompatibilityRank(_dropped?.Count ?? 0, MinorSteps, Bugfix), _dropped ?? []);
+    }
+
+    private void Add(
+        ref List<CompatibilityReason>? reasons, string code, string expected, string actual, string remedy, CompatibilitySide side)
+    {
+        reasons ??= [];
+        if (reasons.Count < MostReasons)
+            reasons.Add(new CompatibilityReason(code, Shown(expected), Shown(actual), side, Shown(remedy)));
+        else
+            _more++;
+    }
+
+    private readonly IEnumerable<CompatibilityReason> More() => _more == 0 ? [] :
+    [
+        new CompatibilityReason("device.more-reasons", "two devices of a kind", $"{_more} more reasons", CompatibilitySide.Destination,
+            "see whether these are the devices that were meant"),
+    ];
 
     /// <summary>A descriptor's texts may be thousands of characters long, and a verdict may have a thousand reasons.</summary>
     private static string Shown(string text)

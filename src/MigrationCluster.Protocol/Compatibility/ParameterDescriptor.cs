@@ -6,7 +6,9 @@ namespace MigrationCluster.Protocol.Compatibility;
 /// </summary>
 /// <param name="Value">what the device is configured with; of a template, what it gets when nothing else is asked for.</param>
 /// <param name="Off">the value that is the same as not having the parameter.</param>
-/// <param name="Supported">values it can be created with, the off value included; null: only <paramref name="Value"/>.</param>
+/// <param name="Supported">
+/// values it can be created with, the off value among them if it can be created without the parameter; null: only <paramref name="Value"/>.
+/// </param>
 public sealed record ParameterDescriptor(
     string Name, ParameterType Type, ParameterComparator Comparator, string Value, string Off, SupportedValues? Supported = null);
 

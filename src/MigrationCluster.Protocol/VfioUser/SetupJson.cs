@@ -10,9 +10,6 @@ namespace MigrationCluster.Protocol.VfioUser;
 /// <remarks>Whoever sends them is not trusted: <see cref="DescriptorLimits"/> hold before anything is compared.</remarks>
 public static class SetupJson
 {
-    /// <summary>A verdict has at most a few hundred characters for each thing that a descriptor may hold.</summary>
-    private const int MaxVerdictBytes = 4 * DescriptorLimits.Bytes;
-
     private static readonly string[] RecordFields = ["device", "slot", "descriptor"];
 
     public static byte[] Write(SetupRecord record) =>
@@ -34,8 +31,8 @@ public static class SetupJson
     /// <exception cref="JsonException">no such verdict; the message names the place.</exception>
     public static Verdict ReadVerdict(ReadOnlySpan<byte> json)
     {
-        if (json.Length > MaxVerdictBytes)
-            throw new JsonException($"a verdict of {json.Length} bytes; at most {MaxVerdictBytes} are read");
+        if (json.Length > DescriptorLimits.Bytes)
+            throw new JsonException($"a verdict of {json.Length} bytes; at most {DescriptorLimits.Bytes} are read");
         var verdict = JsonSerializer.Deserialize(json, SetupJsonContext.Default.Verdict)
             ?? throw new JsonException("a verdict is not null");
         return verdict switch

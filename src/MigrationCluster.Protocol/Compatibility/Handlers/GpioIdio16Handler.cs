@@ -7,6 +7,7 @@ namespace MigrationCluster.Protocol.Compatibility.Handlers;
 /// The GPIO sample server of libvfio-user (samples/gpio-pci-idio-16.c): a foreign device that speaks none of the schemes and is known by
 /// its PCI ids. Its state has been the same four bytes, a pin counter, ever since, so equal shape is enough: a read and
 /// write region of 256 bytes as BAR 2, one INTx. A server with these ids and another shape is not the one known here.
+/// A host's template of a foreign command says nothing before it runs; its device confirms at save_setup that it is this one.
 /// </summary>
 public sealed class GpioIdio16Handler : ISlicedHandler
 {
@@ -20,8 +21,7 @@ public sealed class GpioIdio16Handler : ISlicedHandler
 
     public Verdict? Judge(Candidate candidate)
     {
-        var own = candidate.Destination;
-        if (!IsKnown(candidate.Source) || own.Identity is null || !ShapeRule.IsKnown(own)) return null;
+        if (!IsKnown(candidate.Source) || candidate.Answer != VersionAnswer.NotAsked) return null;
         var findings = new Findings();
         ModelRule.Check(candidate, ref findings);
         IdentityRule.Check(candidate, ref findings);
@@ -32,7 +32,12 @@ public sealed class GpioIdio16Handler : ISlicedHandler
     }
 
     private static bool IsKnown(DeviceDescriptor descriptor) =>
-        descriptor is { Identity: { Vendor: Vendor, Device: Device }, Model: null, Lists: null, InterfaceVersion: null, VersionString: null }
+        descriptor is
+        {
+            Identity: { Vendor: Vendor, Device: Device },
+            Model: null, Lists: null, InterfaceVersion: null, VersionString: null,
+            Parameters.Count: 0, StreamFormatsWritten.Count: 0, SectionsWritten.Count: 0,
+        }
         && descriptor.Regions.Any(region => region is { Index: Bar2, SizeBytes: Bar2Bytes, Readable: true, Writable: true })
         && descriptor.Interrupts.Contains(new InterruptDescriptor(Intx, 1));
 }

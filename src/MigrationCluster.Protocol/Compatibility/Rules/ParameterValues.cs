@@ -13,7 +13,9 @@ internal static class ParameterValues
             (ParameterType.Set, ParameterComparator.Equal) => Of(TextSet.IsSubset(source, own) && TextSet.IsSubset(own, source)),
             (ParameterType.Set, ParameterComparator.Subset) => Of(TextSet.IsSubset(source, own)),
             (ParameterType.Number, ParameterComparator.Equal or ParameterComparator.AtLeast) =>
-                !TryNumber(source, out ulong s) || !TryNumber(own, out ulong o) ? Malformed
+                !TryNumber(source, out ulong s) ? Malformed
+                : source == own ? Fits
+                : !TryNumber(own, out ulong o) ? Malformed
                 : Of(comparator == ParameterComparator.Equal ? o == s : o >= s),
             _ => Malformed,
         };

@@ -14,8 +14,10 @@ public static class SectionRule
     public static void Check(Candidate candidate, ref Findings findings)
     {
         var read = new NameCursor<string>(candidate.Destination.SectionsRead, static name => name);
-        foreach (var section in candidate.Source.SectionsWritten)
+        var written = candidate.Source.SectionsWritten;
+        for (int i = 0; i < written.Count; i++)
         {
+            var section = written[i];
             if (read.Find(section.Name) is not null) continue;
             if (!section.Required)
                 findings.Drop(section.Name);

@@ -7,9 +7,10 @@ public static class StreamFormatRule
     {
         var own = candidate.Destination.StreamFormatsRead;
         var read = new NameCursor<string>(own, static format => format);
-        foreach (string format in candidate.Source.StreamFormatsWritten)
-            if (read.Find(format) is null)
-                findings.Refuse("device.stream-format-unknown", format, own.Count == 0 ? "none" : string.Join(' ', own),
+        var written = candidate.Source.StreamFormatsWritten;
+        for (int i = 0; i < written.Count; i++)
+            if (read.Find(written[i]) is null)
+                findings.Refuse("device.stream-format-unknown", written[i], own.Count == 0 ? "none" : string.Join(' ', own),
                     "upgrade the destination to a device that reads the source's stream format");
     }
 }

@@ -99,7 +99,15 @@ public sealed class HandlersTests
     {
         var other = Gpio with { Regions = [new RegionDescriptor(2, 0x200, true, true, false)] };
         Doubts(other, other, "device.no-scheme");
-        Refuses(Gpio, Gpio with { Identity = null, Regions = [], Interrupts = [], Capabilities = MigrationCapabilities.None },
-            "device.not-migratable", "device.identity-unknown", "device.shape-unknown", "device.config-capabilities-unknown", "device.no-scheme");
+    }
+
+    [Fact]
+    public void A_foreign_commands_template_is_left_to_its_device_which_has_to_be_the_same()
+    {
+        Accepts(Gpio, DeviceDescriptor.Empty(DescriptorKind.Template));
+        Doubts(Gpio, DeviceDescriptor.Empty(DescriptorKind.Device), "device.identity-unknown", "device.shape-unknown",
+            "device.config-capabilities-unknown", "device.capabilities-unknown");
+        Refuses(Gpio, (Nic() with { Model = null }).AsTemplate(), "device.identity-mismatch", "device.shape-mismatch", "device.shape-mismatch",
+            "device.config-capabilities-mismatch");
     }
 }

@@ -1,5 +1,7 @@
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Compatibility.Json;
 using MigrationCluster.Protocol.Vfio;
+using MigrationCluster.Protocol.VfioUser;
 using static MigrationCluster.Protocol.Tests.Compatibility.Descriptors;
 
 namespace MigrationCluster.Protocol.Tests.Compatibility.Rules;
@@ -67,5 +69,16 @@ public sealed class SchemesTests
     {
         var reason = Assert.Single(Refuses(Nic() with { Model = new string('x', 4096) }, Nic(), "device.model-mismatch"));
         Assert.Equal($"{new string('x', 256)}… (4096 characters)", reason.Expected);
+    }
+
+    [Fact]
+    public void Two_devices_that_differ_in_everything_get_a_verdict_that_fits_into_a_reply()
+    {
+        DeviceDescriptor Hostile(char name, ParameterType type) => Nic([.. Enumerable.Range(0, 1024).Select(i => new ParameterDescriptor(
+            new string(name, 250) + i, type, ParameterComparator.Equal, new string('\u0950', 300), "0"))]);
+        var reasons = Assert.IsType<Incompatible>(Judge(Hostile('\u0950', ParameterType.Text), Hostile('\u0951', ParameterType.Number))).Reasons;
+        Assert.Equal(2 * 96 + 1, reasons.Count);
+        Assert.Equal(("device.more-reasons", $"{2048 - 2 * 96} more reasons"), (reasons[^1].Code, reasons[^1].Actual));
+        Assert.InRange(SetupJson.Write(new Incompatible(reasons)).Length, 0, DescriptorLimits.Bytes);
     }
 }
