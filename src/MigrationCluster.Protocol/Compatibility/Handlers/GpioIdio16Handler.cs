@@ -21,23 +21,25 @@ public sealed class GpioIdio16Handler : ISlicedHandler
 
     public Verdict? Judge(Candidate candidate)
     {
-        if (!IsKnown(candidate.Source) || candidate.Answer != VersionAnswer.NotAsked) return null;
+        if (!IsKnown(candidate.Source)) return null;
         var findings = new Findings();
         ModelRule.Check(candidate, ref findings);
         IdentityRule.Check(candidate, ref findings);
         ShapeRule.Check(candidate, ref findings);
         ConfigCapabilityRule.Check(candidate, ref findings);
         CapabilityRule.Check(candidate, ref findings);
+        ParameterRule.Check(candidate, ref findings);
+        ListRule.Check(candidate, ref findings);
+        InterfaceVersionRule.Check(candidate, ref findings);
+        StreamFormatRule.Check(candidate, ref findings);
+        SectionRule.Check(candidate, ref findings);
+        // Not asked is no doubt here: the sample has no version string.
+        if (candidate.Answer != VersionAnswer.NotAsked) VersionStringRule.Check(candidate, ref findings);
         return findings.ToVerdict();
     }
 
     private static bool IsKnown(DeviceDescriptor descriptor) =>
-        descriptor is
-        {
-            Identity: { Vendor: Vendor, Device: Device },
-            Model: null, Lists: null, InterfaceVersion: null, VersionString: null,
-            Parameters.Count: 0, StreamFormatsWritten.Count: 0, SectionsWritten.Count: 0,
-        }
+        descriptor is { Identity: { Vendor: Vendor, Device: Device }, Model: null, Lists: null, InterfaceVersion: null, VersionString: null }
         && descriptor.Regions.Any(region => region is { Index: Bar2, SizeBytes: Bar2Bytes, Readable: true, Writable: true })
         && descriptor.Interrupts.Contains(new InterruptDescriptor(Intx, 1));
 }
