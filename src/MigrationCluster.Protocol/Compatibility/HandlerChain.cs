@@ -10,6 +10,7 @@ public sealed class HandlerChain(IReadOnlyList<ICompatibilityHandler> handlers)
     [
         new EmulatedModelHandler("net", "gpu", "serial"),
         new GpioIdio16Handler(),
+        new UndescribedHandler(),
         new MdevHandler(),
         new GenericHandler(),
     ]);

@@ -25,6 +25,20 @@ public sealed class HandlersTests
 
     private static readonly DeviceDescriptor Mdev = Bare with { VersionString = "00028086-193b-i915-GVTg_V5_4" };
 
+    [Fact]
+    public void A_template_that_nothing_is_told_of_is_unknown_and_one_fact_is_enough_to_be_judged()
+    {
+        var silent = DeviceDescriptor.Empty(DescriptorKind.Template);
+        var judged = HandlerChain.Default.Judge(new Candidate(Net, silent));
+
+        Assert.Equal("undescribed", judged.Handler);
+        Assert.Equal("device.undescribed", Assert.Single(Assert.IsType<Unknown>(judged.Verdict).Why).Code);
+        Assert.NotEqual("undescribed", HandlerChain.Default.Judge(
+            new Candidate(Net, silent with { Capabilities = MigrationCapabilities.None })).Handler);
+        Assert.NotEqual("undescribed", HandlerChain.Default.Judge(
+            new Candidate(Net, silent with { Kind = DescriptorKind.Device })).Handler);
+    }
+
     [Theory]
     [InlineData("net")]
     [InlineData("gpu")]
