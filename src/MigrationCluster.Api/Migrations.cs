@@ -44,6 +44,8 @@ public static class Outcomes
 /// Resuming, Completed, RollingBack, Failed, Cancelled, InDoubt.</param>
 /// <param name="Outcome">see <see cref="Outcomes"/>.</param>
 /// <param name="Reasons">why it failed, or what was left behind (residue) although the guest moved.</param>
+/// <param name="DiscardedBytes">pages and device state that the destination had taken in and threw away, by its data plane's counters;
+/// 0 after a refusal; null: it threw nothing away, or lost count.</param>
 public sealed record MigrationView(
     string Id,
     long Version,
@@ -60,7 +62,8 @@ public sealed record MigrationView(
     ProgressView Progress,
     IReadOnlyList<Reason> Reasons,
     ReportView? Report,
-    PlanView? Plan = null);
+    PlanView? Plan = null,
+    long? DiscardedBytes = null);
 
 /// <summary>What planning and save_setup found besides reasons to refuse.</summary>
 /// <param name="UnknownAcceptedBy">the operator who accepted what nobody could tell; null: nobody did.</param>

@@ -65,15 +65,17 @@ public sealed class AgentApi : IDisposable
         Need(await PostAsync<Admission, AdmitOrder>(
             "v1/agent/guests/admit", new AdmitOrder(specJson, configuration), Quick, cancellationToken)).Reasons;
 
-    public async Task<AgentOffers> OffersAsync(CancellationToken cancellationToken) =>
-        Need(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, Quick, cancellationToken));
+    /// <returns>null: its release does not tell.</returns>
+    public async Task<AgentOffers?> OffersAsync(CancellationToken cancellationToken) =>
+        NeedIfTold(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, Quick, cancellationToken));
 
     public async Task<VersionAnswer> AskVersionAsync(string @class, string version, CancellationToken cancellationToken) =>
         Need(await PostAsync<VersionReply, VersionOrder>(
             "v1/agent/version", new VersionOrder(@class, version), Quick, cancellationToken)).Answer;
 
-    public async Task<GuestSetup> SetupAsync(GuestName guest, CancellationToken cancellationToken) =>
-        Need(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, Quick, cancellationToken));
+    /// <returns>null: its release does not tell.</returns>
+    public async Task<GuestSetup?> SetupAsync(GuestName guest, CancellationToken cancellationToken) =>
+        NeedIfTold(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, Quick, cancellationToken));
 
     public Task<Answer<HostedGuestState>> StartAsync(string specJson, Fence fence, CancellationToken cancellationToken) =>
         PostAsync<HostedGuestState, StartOrder>("v1/agent/guests", new StartOrder(specJson, fence), Slow, cancellationToken);
@@ -118,6 +120,11 @@ public sealed class AgentApi : IDisposable
             throw new AgentUnreachableException(_agent, error is OperationCanceledException ? "no answer in time" : error.Message, error);
         }
     }
+
+    /// <summary>N and N-1 talk: a route that the other side does not have yet is no failure.</summary>
+    private T? NeedIfTold<T>(Answer<T> answer)
+        where T : class =>
+        answer.Refusal is { HttpStatus: 404, Error.Code: ErrorCodes.BadRequest } ? null : Need(answer);
 
     private T Need<T>(Answer<T> answer)
         where T : class =>

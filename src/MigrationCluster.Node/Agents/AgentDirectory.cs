@@ -34,13 +34,13 @@ public sealed class AgentDirectory(
         HostName agent, string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
         Api(agent).AdmitAsync(specJson, configuration, cancellationToken);
 
-    public Task<AgentOffers> OffersAsync(HostName agent, CancellationToken cancellationToken) =>
+    public Task<AgentOffers?> OffersAsync(HostName agent, CancellationToken cancellationToken) =>
         Link(agent).ReadOffersAsync(cancellationToken);
 
     public Task<VersionAnswer> AskVersionAsync(HostName agent, string @class, string version, CancellationToken cancellationToken) =>
         Api(agent).AskVersionAsync(@class, version, cancellationToken);
 
-    public Task<GuestSetup> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken) =>
+    public Task<GuestSetup?> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken) =>
         Api(agent).SetupAsync(guest, cancellationToken);
 
     public Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(

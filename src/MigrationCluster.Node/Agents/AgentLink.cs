@@ -49,7 +49,7 @@ internal sealed class AgentLink : IAsyncDisposable
         if (hello.Offers is not null && hello.Offers != Offers?.Digest) _ = FetchOffersAsync();
     }
 
-    public async Task<AgentOffers> ReadOffersAsync(CancellationToken cancellationToken) =>
+    public async Task<AgentOffers?> ReadOffersAsync(CancellationToken cancellationToken) =>
         Offers = await Api.OffersAsync(cancellationToken);
 
     /// <summary>The agent was just heard of: no need to wait before the next try.</summary>

@@ -19,10 +19,12 @@ public interface IAgents
         HostName agent, string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken);
 
     /// <summary>What the host offers now; what is known of it (<see cref="List"/>) is renewed by it.</summary>
-    Task<AgentOffers> OffersAsync(HostName agent, CancellationToken cancellationToken);
+    /// <returns>null: its release does not tell.</returns>
+    Task<AgentOffers?> OffersAsync(HostName agent, CancellationToken cancellationToken);
 
     /// <summary>Setup records of a running guest's devices.</summary>
-    Task<GuestSetup> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken);
+    /// <returns>null: its release does not tell.</returns>
+    Task<GuestSetup?> SetupAsync(HostName agent, GuestName guest, CancellationToken cancellationToken);
 
     /// <summary>Puts a source's opaque version string to the host's own attribute.</summary>
     Task<VersionAnswer> AskVersionAsync(HostName agent, string @class, string version, CancellationToken cancellationToken);

@@ -29,7 +29,7 @@ public sealed class CompatQuestions(
         var (planned, judged, refusal) = await AskAsync(guest, host, cancellationToken);
         if (refusal is not null) return refusal;
         if (planned!.Devices.FirstOrDefault(one => one.Name == name) is not { } asked)
-            return planned.Setup.Unanswered.FirstOrDefault(unanswered => unanswered.Device == name) is { } silent
+            return planned.Unanswered.FirstOrDefault(unanswered => unanswered.Device == name) is { } silent
                 ? HttpRefusal.Unreachable(silent.Message, silent.Remedy)
                 : HttpRefusal.NotFound(
                     ErrorCodes.DeviceUnknown, $"guest {guest} has no device '{name}'",

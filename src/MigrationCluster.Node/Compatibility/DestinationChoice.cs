@@ -12,7 +12,7 @@ using MigrationCluster.Protocol.Migration;
 namespace MigrationCluster.Node.Compatibility;
 
 /// <summary>Where a guest goes: the host an operator named, if it takes the guest, or the best of all that do.</summary>
-public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, VersionQuestions questions, HandlerChain handlers)
+public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, VersionQuestions questions)
 {
     /// <param name="to">null: search.</param>
     /// <param name="unknownAccepted">an operator takes unknown verdicts upon himself.</param>
@@ -86,9 +86,9 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
         var answers = await questions.AskAsync(
             guest.Devices.Select(device => (device.Class, device.Device)), [.. known.Select(agent => (agent.Name, agent.Offers!))],
             cancellationToken);
-        var home = new HostOffers(guest.Home, guest.Offers?.Classes ?? new Dictionary<string, DeviceDescriptor>());
+        var home = new HostOffers(guest.Home, guest.Offers.Classes);
         var offers = known.ToDictionary(agent => agent.Name, agent => new HostOffers(agent.Name, agent.Offers!.Classes));
-        var ranked = CandidateSearch.Rank(guest.Devices, [home, .. offers.Values], guest.Home, handlers, answers);
+        var ranked = planner.Rank(guest, [home, .. offers.Values], answers);
         foreach (var host in ranked) found[host.Host] = PlanningRules.Judge(host, offers[host.Host], guest.Home);
         var free = known.ToDictionary(agent => agent.Name, agent => agent.FreeMiB);
         return

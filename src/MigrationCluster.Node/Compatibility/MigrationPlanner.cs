@@ -24,7 +24,7 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         var setup = agents.SetupAsync(record.Row.Owner, record.Row.Guest, cancellationToken);
         var offers = agents.OffersAsync(record.Row.Owner, cancellationToken);
         await Task.WhenAll(setup, offers);
-        return new PlannedGuest(record, spec, await setup, await offers);
+        return new PlannedGuest(record, spec, await setup, await offers ?? Untold(spec));
     }
 
     /// <summary>Puts a guest to one host, which is asked afresh.</summary>
@@ -33,14 +33,33 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         var asked = agents.OffersAsync(destination, cancellationToken);
         var admission = agents.AdmitAsync(destination, guest.Record.SpecJson, guest.Configuration, cancellationToken);
         await Task.WhenAll(asked, admission);
-        var offers = await asked;
-        var home = new HostOffers(guest.Home, guest.Offers?.Classes ?? new Dictionary<string, DeviceDescriptor>());
+        var offers = await asked ?? Untold(guest.Spec);
+        var home = new HostOffers(guest.Home, guest.Offers.Classes);
         var host = new HostOffers(destination, offers.Classes);
         var answers = await questions.AskAsync(
             guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
-        var ranking = CandidateSearch.Rank(guest.Devices, [home, host], guest.Home, handlers, answers)[0];
+        var ranking = Rank(guest, [home, host], answers)[0];
         return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, guest.Home), offers, await admission), offers);
     }
+
+    /// <returns>every host but the guest's own, the best first.</returns>
+    public IReadOnlyList<HostRanking> Rank(
+        PlannedGuest guest, IReadOnlyList<HostOffers> hosts, IReadOnlyDictionary<string, VersionAnswers> answers) =>
+        guest.Setup is not null
+            ? CandidateSearch.Rank(guest.Devices, hosts, guest.Home, handlers, answers)
+            : [.. hosts.Where(host => host.Host != guest.Home).Select(host => new HostRanking(
+                host.Host, VerdictKind.Unknown, VerdictKind.Absent, default, [.. guest.Devices.Select(device => Untold(guest, device))]))];
+
+    private static DeviceRanking Untold(PlannedGuest guest, GuestDevice device) => new(
+        device.Name, device.Class,
+        new Judgement(
+            new Unknown([new CompatibilityReason(
+                "device.undescribed", "nothing told by the release of its host", "not compared", CompatibilitySide.Source,
+                $"upgrade mc-node on {guest.Home}: its guests run on meanwhile")]),
+            "none"),
+        null);
+
+    private static AgentOffers Untold(GuestSpec spec) => AgentOffers.Untold(spec.Devices.Select(device => device.Template));
 
     /// <summary>What concerns the guest and the hosts as a whole, beside the devices' verdicts.</summary>
     private static HostJudgement Whole(PlannedGuest guest, HostJudgement devices, AgentOffers offers, IReadOnlyList<Reason> admission)
@@ -49,14 +68,14 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
             .ToDictionary(device => device.Name, device => device.Device.Capabilities!.Value);
         var offered = guest.Devices.Where(device => offers.Classes.GetValueOrDefault(device.Class)?.Capabilities is not null)
             .ToDictionary(device => device.Name, device => offers.Classes[device.Class].Capabilities!.Value);
-        IEnumerable<Refusal> dataPlanes = guest.Offers is { } own
-            ? PlanningRules.JudgeDataPlanes(guest.Home, own.DataPlane, devices.Host, offers.DataPlane)
+        IEnumerable<Refusal> dataPlanes = guest.Offers.DataPlane is { } sends && offers.DataPlane is { } takes
+            ? PlanningRules.JudgeDataPlanes(guest.Home, sends, devices.Host, takes)
             : [];
         return devices with
         {
             Refusals =
             [
-                .. guest.Setup.Unanswered,
+                .. guest.Unanswered,
                 // A missing template is told once, with its device.
                 .. admission.Select(ReasonViews.From).Where(reason => reason.Code != PlanningRules.ClassCode
                     || !devices.Refusals.Any(refusal => refusal.Code == reason.Code && refusal.Device == reason.Device)),

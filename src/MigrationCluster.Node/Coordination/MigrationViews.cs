@@ -20,7 +20,7 @@ public static class MigrationViews
             [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)),
             ReasonViews.Of(state.Reasons),
             state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null,
-            PlanOf(plan, events));
+            PlanOf(plan, events), Heard<IncomingDiscarded>(events).FirstOrDefault()?.ReceivedBytes);
     }
 
     /// <summary>What planning found and was accepted; where the real devices have told what they drop, their word counts.</summary>

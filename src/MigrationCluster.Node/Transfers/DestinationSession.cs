@@ -78,7 +78,8 @@ public sealed class DestinationSession(
         var devices = OpenDevices();
         var names = devices.InOrder.Select(device => device.Device.Value).ToHashSet();
         var records = State().Records;
-        var answers = await Task.WhenAll(records.Where(record => names.Contains(record.Device)).Select(async record =>
+        var shared = records.Where(record => names.Contains(record.Device)).DistinctBy(record => record.Device);
+        var answers = await Task.WhenAll(shared.Select(async record =>
             (record.Device, Verdict: await devices[new DeviceName(record.Device)].AskAsync<Verdict>(
                 (reply, token) => new DeviceMessage.CheckSetup(record, reply, token), cancel))));
         return SetupJudgement.Of(
@@ -120,6 +121,7 @@ public sealed class DestinationSession(
 
     private async Task<DestinationCommand> DiscardAsync(Fence fence, CancellationToken cancel)
     {
+        long? received = _receiver?.Counters is { } counters ? counters.PageBytes + counters.DeviceBytes : null;
         await CloseAsync();
         string directory = guest.Directory;
         // Only what is incoming, and no newer than this order, is discarded: an owner here belongs to somebody else.
@@ -129,7 +131,7 @@ public sealed class DestinationSession(
             using (var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait)) file.TryRaise(fence);
         }
 
-        return new DestinationCommand.DiscardEnded(time.GetUtcNow());
+        return new DestinationCommand.DiscardEnded(time.GetUtcNow(), received);
     }
 
     /// <summary>A guest that took its permit is never touched: it may be running.</summary>

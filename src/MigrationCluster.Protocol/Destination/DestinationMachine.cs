@@ -108,7 +108,7 @@ public sealed class DestinationMachine
                 return Accept(new PermitTaken(s.Migration, voted.At));
 
             case DestinationCommand.DiscardEnded ended when s.Phase == DestinationPhase.Discarding:
-                return Accept(new IncomingDiscarded(s.Migration, ended.At));
+                return Accept(new IncomingDiscarded(s.Migration, ended.At, ended.ReceivedBytes));
 
             case DestinationCommand.ProofEnded ended when s.Phase == DestinationPhase.Proving:
                 return ended.NeverRan

@@ -210,7 +210,10 @@ public sealed record DestinationFailed(MigrationId Migration, DateTimeOffset At,
 public sealed record DiscardRequested(MigrationId Migration, DateTimeOffset At, Fence Fence)
     : AgentEvent(Migration, At);
 
-public sealed record IncomingDiscarded(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+/// <param name="ReceivedBytes">pages and device state that this host's data plane had taken in; null: its counters are gone, the
+/// daemon was restarted.</param>
+public sealed record IncomingDiscarded(MigrationId Migration, DateTimeOffset At, long? ReceivedBytes = null)
+    : AgentEvent(Migration, At);
 
 public sealed record ProofRequested(MigrationId Migration, DateTimeOffset At, Fence Fence)
     : AgentEvent(Migration, At);

@@ -4,8 +4,8 @@ using MigrationCluster.Api;
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>
-/// Two real nodes, alpha (the coordinator) and beta, in a folder with a short name, and the guests a test starts there; with a database
-/// the coordinators are three nodes of their own, c1 to c3. At its end
+/// Real nodes, alpha (the coordinator), beta and where a test wants it gamma, in a folder with a short name, and the guests a test
+/// starts there; with a database the coordinators are three nodes of their own, c1 to c3. At its end
 /// the guests are stopped and the nodes asked to end, and nothing may be left: no file of a guest's process, and no process that
 /// names the folder.
 /// </summary>
@@ -13,6 +13,7 @@ internal sealed class Fleet : IAsyncDisposable
 {
     public const string Alpha = "alpha";
     public const string Beta = "beta";
+    public const string Gamma = "gamma";
     public const string Guest = "g";
 
     private readonly Dictionary<string, NodeProcess> _nodes = [];
@@ -34,22 +35,32 @@ internal sealed class Fleet : IAsyncDisposable
     /// <param name="betaConfiguration">beta's, where it is not to be as alpha's.</param>
     /// <param name="guest">running on alpha from the start; null: none.</param>
     /// <param name="database">connection string of the coordinators' PostgreSQL; null: alpha coordinates, on the embedded engine.</param>
+    /// <param name="alphaConfiguration">alpha's, where it is not the common one.</param>
+    /// <param name="gammaConfiguration">null: there is no gamma.</param>
     public static async Task<Fleet> StartAsync(
-        int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null, string? database = null)
+        int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null, string? database = null,
+        string? alphaConfiguration = null, string? gammaConfiguration = null)
     {
         var fleet = new Fleet(database);
         try
         {
             foreach (string coordinator in fleet.Coordinators)
             {
-                await File.WriteAllTextAsync(fleet.PathOf(coordinator + ".json"), Configuration(memoryMiB));
+                string own = coordinator == Alpha ? alphaConfiguration ?? Configuration(memoryMiB) : Configuration(memoryMiB);
+                await File.WriteAllTextAsync(fleet.PathOf(coordinator + ".json"), own);
                 await fleet.StartNodeAsync(coordinator);
             }
 
-            await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), Configuration(memoryMiB));
+            await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), alphaConfiguration ?? Configuration(memoryMiB));
             await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
             if (database is not null) await fleet.StartNodeAsync(Alpha);
             await fleet.StartNodeAsync(Beta);
+            if (gammaConfiguration is not null)
+            {
+                await File.WriteAllTextAsync(fleet.PathOf("gamma.json"), gammaConfiguration);
+                await fleet.StartNodeAsync(Gamma);
+            }
+
             if (guest is not null) await fleet.StartGuestAsync(guest);
             return fleet;
         }

@@ -11,8 +11,10 @@ internal static class FleetMigrations
     /// <summary>Far beyond what these guests need, so that a loaded machine switches over too.</summary>
     private const int MaxDowntimeMs = 3000;
 
-    public static Task<MigrationView> MigrateAsync(this Fleet fleet, string to, string guest = Fleet.Guest) =>
-        fleet.First.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs), default);
+    /// <param name="to">null: the best of all hosts.</param>
+    public static Task<MigrationView> MigrateAsync(
+        this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null) =>
+        fleet.First.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs, acceptUnknownBy), default);
 
     /// <summary>Follows a migration by its long poll.</summary>
     public static async Task<MigrationView> UntilAsync(
@@ -103,10 +105,12 @@ internal static class FleetMigrations
     }
 
     /// <summary>The guest moves, runs there, and leaves nothing behind.</summary>
-    public static async Task<MigrationView> AssertMovesAsync(this Fleet fleet, string to)
+    /// <param name="search">leave it to the coordinator to find the host.</param>
+    public static async Task<MigrationView> AssertMovesAsync(
+        this Fleet fleet, string to, bool search = false, string? acceptUnknownBy = null)
     {
         string from = (await fleet.Client.GetGuestAsync(Fleet.Guest, default)).Host;
-        var started = await fleet.MigrateAsync(to);
+        var started = await fleet.MigrateAsync(search ? null : to, acceptUnknownBy: acceptUnknownBy);
         var ended = await fleet.UntilEndedAsync(started.Id);
         Assert.True((ended.Phase, ended.Outcome) == ("Completed", Outcomes.Completed), Describe(ended));
         Assert.Empty(ended.Reasons);
