@@ -5,6 +5,7 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -22,6 +23,7 @@ public sealed class AgentDirectory(
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, AgentLink> _links = new(StringComparer.Ordinal);
+    private readonly SharedParts _parts = new();
     private Task _refreshing = Task.CompletedTask;
 
     public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken) =>
@@ -51,7 +53,8 @@ public sealed class AgentDirectory(
     {
         lock (_lock)
             return [.. _links.Values.Select(link => new AgentStanding(
-                link.Member.Name, link.Member.Address, link.Reachable, link.Offers, link.FreeMiB))];
+                link.Member.Name, link.Member.Address, link.Reachable,
+                link is { Reachable: true, OffersAreOld: true } ? null : link.Offers, link.FreeMiB))];
     }
 
     /// <exception cref="AgentUnreachableException">no host of this name ever joined.</exception>
@@ -156,7 +159,7 @@ public sealed class AgentDirectory(
 
         if (old is not null) await old.DisposeAsync();
         // The sink sends commands through this directory: it is asked for only now that both exist.
-        var link = new AgentLink(member, services.GetRequiredService<IAgentEventSink>(), cursors, time, logger);
+        var link = new AgentLink(member, services.GetRequiredService<IAgentEventSink>(), cursors, _parts, time, logger);
         lock (_lock) _links[member.Name.Value] = link;
         return link;
     }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Engine;
+using MigrationCluster.Protocol.Compatibility.Fleet;
 
 namespace MigrationCluster.Node.Agents;
 
@@ -13,18 +14,24 @@ internal sealed class AgentLink : IAsyncDisposable
     /// <summary>The same while a transfer runs, so that its progress is fresh.</summary>
     private static readonly TimeSpan ProgressWait = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How long offers count after they were read or confirmed: a few hellos.</summary>
+    private static readonly TimeSpan OffersLast = TimeSpan.FromSeconds(15);
+
     private readonly IAgentEventSink _sink;
     private readonly IFeedCursors _cursors;
+    private readonly SharedParts _parts;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Task _pump;
     private volatile bool _reachable;
+    private long _told;
 
-    public AgentLink(Member member, IAgentEventSink sink, IFeedCursors cursors, TimeProvider time, ILogger logger)
+    /// <param name="parts">shared by the links of one coordinator: what many hosts offer alike is kept once.</param>
+    public AgentLink(Member member, IAgentEventSink sink, IFeedCursors cursors, SharedParts parts, TimeProvider time, ILogger logger)
     {
-        (Member, _sink, _cursors, _time, _logger) = (member, sink, cursors, time, logger);
+        (Member, _sink, _cursors, _parts, _time, _logger) = (member, sink, cursors, parts, time, logger);
         Api = new AgentApi(member.Name, member.Address);
         _pump = PumpAsync();
     }
@@ -39,6 +46,9 @@ internal sealed class AgentLink : IAsyncDisposable
     /// <summary>As it last told them; null: not heard yet.</summary>
     public AgentOffers? Offers { get; private set; }
 
+    /// <summary>Its offers may have changed unheard: it says hello to another coordinator, or not at all.</summary>
+    public bool OffersAreOld => _time.GetElapsedTime(_told) > OffersLast;
+
     /// <summary>As it last told it; null: not heard yet.</summary>
     public int? FreeMiB { get; private set; }
 
@@ -46,11 +56,19 @@ internal sealed class AgentLink : IAsyncDisposable
     public void Heard(AgentHello hello)
     {
         FreeMiB = hello.FreeMiB;
+        if (hello.Offers == Offers?.Digest) _told = _time.GetTimestamp();
         if (hello.Offers is not null && hello.Offers != Offers?.Digest) _ = FetchOffersAsync();
     }
 
-    public async Task<AgentOffers?> ReadOffersAsync(CancellationToken cancellationToken) =>
-        Offers = await Api.OffersAsync(cancellationToken);
+    public async Task<AgentOffers?> ReadOffersAsync(CancellationToken cancellationToken)
+    {
+        var told = await Api.OffersAsync(cancellationToken);
+        lock (_parts)
+            Offers = told is null ? null
+                : told with { Classes = told.Classes.ToDictionary(@class => @class.Key, @class => _parts.Share(@class.Value)) };
+        _told = _time.GetTimestamp();
+        return Offers;
+    }
 
     /// <summary>The agent was just heard of: no need to wait before the next try.</summary>
     public void Wake()

@@ -27,8 +27,10 @@ public static class Instantiation
         for (int i = 0; i < parameters.Length; i++)
         {
             var own = template.Parameters[i];
+            var given = values.Find(own.Name);
             parameters[i] = own.Supported is null ? own
-                : own with { Value = values.Find(own.Name)?.Value ?? own.Off, Supported = null };
+                : given is { Supported: null } && given.Type == own.Type && given.Comparator == own.Comparator && given.Off == own.Off ? given
+                : own with { Value = given?.Value ?? own.Off, Supported = null };
         }
         return template with { Kind = DescriptorKind.Device, Parameters = parameters };
     }

@@ -24,8 +24,9 @@ internal static class ParameterValues
     public static ParameterFit IsSupported(
         ParameterType type, ParameterComparator comparator, SupportedValues supported, string value)
     {
+        if (type == ParameterType.Number && comparator is (ParameterComparator.Equal or ParameterComparator.AtLeast))
+            return TryNumber(value, out ulong number) ? NumberIsSupported(supported, number) : Malformed;
         if (Compare(type, comparator, value, value) == Malformed) return Malformed;
-        if (type == ParameterType.Number) return TryNumber(value, out ulong number) ? NumberIsSupported(supported, number) : Malformed;
         if (IsRange(supported)) return Malformed;
         return Of(supported.Values is { } values && (type == ParameterType.Set ? TextSet.AllIn(value, values) : values.Contains(value)));
     }
