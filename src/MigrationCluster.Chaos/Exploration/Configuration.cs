@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using MigrationCluster.Chaos.Model;
+using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Migration;
 
 namespace MigrationCluster.Chaos.Exploration;
@@ -14,25 +15,27 @@ namespace MigrationCluster.Chaos.Exploration;
 /// <param name="SlowAnswers">effects whose end the agent hears of only later, whatever it was told meanwhile.</param>
 /// <param name="Passes">most passes of pre-copy.</param>
 /// <param name="Deadlines">a phase's deadline, and the paused guest's own, may pass at any time.</param>
+/// <param name="From">until the first migration is here nothing goes wrong: a bounded run then is not spent on what comes before.</param>
 internal sealed record Configuration(
     string Name, string Story, ImmutableArray<PlannedDevice> Shape, int Attempts = 1, int Crashes = 0, int Takeovers = 0,
-    int Cancels = 0, int Partitions = 0, int Failures = 0, int SlowAnswers = 0, int Passes = 1, bool Deadlines = false)
+    int Cancels = 0, int Partitions = 0, int Failures = 0, int SlowAnswers = 0, int Passes = 1, bool Deadlines = false,
+    MigrationPhase From = MigrationPhase.Preparing)
 {
-    /// <summary>The first three are explored to the end; the last is for as many states as there is time for.</summary>
+    /// <summary>All but the last two are explored to the end; those are for as many states as there is time for.</summary>
     public static readonly IReadOnlyList<Configuration> All =
     [
         new("one-coordinator-two-crashes",
             "two hosts, one coordinator, a pair of devices; any two of daemons, coordinator and guest processes die",
             GuestShape.Pair, Crashes: 2, Deadlines: true),
         new("two-coordinators",
-            "the lease expires twice under a coordinator that goes on living; one crash",
-            GuestShape.Single, Crashes: 1, Takeovers: 2, Deadlines: true),
+            "the lease expires twice under a coordinator that goes on living; one crash, one cancel",
+            GuestShape.Single, Crashes: 1, Takeovers: 2, Cancels: 1, Deadlines: true),
         new("group-of-three",
             "three devices that do P2P DMA into each other; a partition and a cancel",
             GuestShape.GroupOfThree, Cancels: 1, Partitions: 1, Deadlines: true),
         new("two-attempts",
             "a second migration after the first, back or again, with everything of the first still in flight; one crash",
-            GuestShape.Single, Attempts: 2, Crashes: 1),
+            GuestShape.Single, Attempts: 2, Crashes: 1, Deadlines: true),
         new("failing-effects",
             "any two effects fail, before or after they acted, and one answer is slow",
             GuestShape.Pair, Crashes: 0, Failures: 2, SlowAnswers: 1, Passes: 2, Deadlines: true),
@@ -40,5 +43,9 @@ internal sealed record Configuration(
             "every fault there is, on a second attempt too: explored to a bound",
             GuestShape.Pair, Attempts: 2, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, SlowAnswers: 1,
             Passes: 2, Deadlines: true),
+        new("from-switchover",
+            "from the moment the source is told to switch over: two deaths, an expired lease, a cancel, a partition, a failing effect",
+            GuestShape.Single, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, Deadlines: true,
+            From: MigrationPhase.Quiescing),
     ];
 }

@@ -12,7 +12,7 @@ internal static class ExploreCommand
         var states = new Option<long>("--states")
         {
             Description = "Stop at this many distinct states of a configuration.",
-            DefaultValueFactory = _ => 1_000_000,
+            DefaultValueFactory = _ => 5_000_000,
         };
         var name = new Option<string?>("--config")
         {

@@ -64,7 +64,8 @@ internal sealed class Explorer
     /// <returns>the first violation, or null.</returns>
     public Finding? Run(long maxStates, Action? progress = null)
     {
-        int[] initial = _space.Initial();
+        var from = _space.Configuration.From;
+        int[] initial = _healing.Continue(_space.Initial(), journal => journal.Phase >= from);
         if (Add(initial, initial, -1) is { } early) return early;
         var successors = new Successors(_space.Width);
         int levelEnd = 1;

@@ -39,6 +39,18 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
         }
     }
 
+    /// <summary>A state further on, by that continuation, with the faults that may happen as they were.</summary>
+    public int[] Continue(int[] state, Func<CoordinatorState, bool> reached)
+    {
+        int[] now = Calm(state);
+        while (!reached(space.Journal(now, 0)) && Advance(now) is not null)
+        {
+        }
+
+        now[Layout.Faults] = state[Layout.Faults];
+        return now;
+    }
+
     private Violation? AtRest(ReadOnlySpan<int> state)
     {
         for (int attempt = 0; attempt < space.Begun(state); attempt++)

@@ -7,16 +7,14 @@ namespace MigrationCluster.Chaos.Tests.Exploration;
 
 public sealed class ExplorerTests
 {
-    /// <summary>The states these two have are counted: a change of a machine or of the model that loses some shows here.</summary>
-    [Theory]
-    [InlineData("group-of-three", 300_000)]
-    [InlineData("two-attempts", 15_000)]
-    public void Small_configurations_are_explored_to_the_end_and_break_nothing(string name, int atLeast)
+    [Fact]
+    public void The_smallest_configuration_is_explored_to_the_end_and_breaks_nothing()
     {
-        var explorer = Explore(name, Build.Product, long.MaxValue, out var finding);
+        var explorer = Explore("group-of-three", Build.Product, long.MaxValue, out var finding);
         Assert.True(finding is null, Tell(finding));
         Assert.Equal(0, explorer.Frontier);
-        Assert.InRange(explorer.States, atLeast, int.MaxValue);
+        // A change of a machine or of the model that loses most of them shows here.
+        Assert.InRange(explorer.States, 200_000, 600_000);
 
         // It went everywhere, not only where nothing happens.
         Assert.Superset(
@@ -26,8 +24,10 @@ public sealed class ExplorerTests
     [Theory]
     [InlineData("one-coordinator-two-crashes")]
     [InlineData("two-coordinators")]
+    [InlineData("two-attempts")]
     [InlineData("failing-effects")]
     [InlineData("everything")]
+    [InlineData("from-switchover")]
     public void Larger_ones_break_nothing_up_to_a_bound(string name)
     {
         var explorer = Explore(name, Build.Product, 60_000, out var finding);
