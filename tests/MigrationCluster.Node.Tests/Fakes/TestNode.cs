@@ -48,16 +48,18 @@ public sealed class TestNode : IAsyncDisposable
             ["serial"] = new("serial"),
         });
 
-    public static NodeOptions Options(string name, string dataDirectory, Uri? join, int port = 0) => new(
+    /// <param name="sysfs">root of its sysfs tree; null: this machine's.</param>
+    public static NodeOptions Options(string name, string dataDirectory, Uri? join, int port = 0, string? sysfs = null) => new(
         new HostName(name), new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(IPAddress.Loopback, 0),
-        dataDirectory, Config(), join is null ? [] : [join]);
+        dataDirectory, sysfs is null ? Config() : Config() with { Sysfs = sysfs }, join is null ? [] : [join]);
 
-    public static async Task<TestNode> StartAsync(string name, TestNode? coordinator = null, TempDirectory? directory = null)
+    public static async Task<TestNode> StartAsync(
+        string name, TestNode? coordinator = null, TempDirectory? directory = null, string? sysfs = null)
     {
         var node = new TestNode(directory ?? new TempDirectory(), directory is null);
         var join = coordinator is null ? null : new Uri(coordinator.Address);
         node._host = await NodeHost.StartAsync(
-            Options(name, node._directory!.Path, join), node.Configure, default);
+            Options(name, node._directory!.Path, join, sysfs: sysfs), node.Configure, default);
         node.Client = new ClusterClient(new Uri(node.Address));
         return node;
     }
