@@ -29,7 +29,7 @@ public sealed record CompatCheckView(
 /// <param name="Class">what its spec asks a host for: a device template's name.</param>
 /// <param name="Handler">which compatibility handler decided.</param>
 /// <param name="Dropped">optional state sections that the destination does not know and drops.</param>
-/// <param name="Return">verdict of the way back; null: it cannot go there in the first place.</param>
+/// <param name="Return">verdict of the way back; null: it, or another device of its guest, cannot go there in the first place.</param>
 public sealed record DeviceVerdictView(
     string Device,
     string Class,

@@ -16,13 +16,13 @@ public static class CompatViews
         return new CompatCheckView(
             guest.Record.Row.Guest.Value, guest.Home.Value, judgement.Host.Value,
             judgement.Refusals.Count > 0 ? Verdicts.Incompatible : judgement.Unknown.Count > 0 ? Verdicts.Unknown : Verdicts.Compatible,
-            ReasonViews.Of([.. judgement.Refusals, .. judgement.Unknown]), [.. plan.Ranking.Devices.Select(Device)],
+            ReasonViews.Of([.. judgement.Refusals, .. judgement.Unknown]), [.. plan.Ranking.Devices.Select(ranking => Device(ranking, guest))],
             ReasonViews.Of(judgement.NoWayBack));
     }
 
     public static CompatExplainView Explain(PlannedGuest guest, GuestDevice device, HostPlan plan, DeviceDescriptor? offer) => new(
         guest.Record.Row.Guest.Value, guest.Home.Value, plan.Judgement.Host.Value,
-        Device(plan.Ranking.Devices.First(ranking => ranking.Device == device.Name)), DescriptorRows.Of(device.Device, offer),
+        Device(plan.Ranking.Devices.First(ranking => ranking.Device == device.Name), guest), DescriptorRows.Of(device.Device, offer),
         ReasonViews.Of(plan.Judgement.NoWayBack.Where(reason => reason.Device == device.Name)));
 
     public static CompatMatrixView Matrix(string @class, IReadOnlyList<AgentStanding> hosts, CompatibilityMatrix matrix)
@@ -51,7 +51,7 @@ public static class CompatViews
             $"searched greedily: {found.FeaturesOn} features on {found.Hosts} hosts; no configuration exceeds {most.FeaturesOn} features on {most.Hosts} hosts");
     }
 
-    private static DeviceVerdictView Device(DeviceRanking ranking)
+    private static DeviceVerdictView Device(DeviceRanking ranking, PlannedGuest guest)
     {
         var (verdict, handler) = ranking.Judgement;
         IReadOnlyList<CompatibilityReason> reasons = verdict switch
@@ -64,7 +64,9 @@ public static class CompatViews
             ranking.Device, ranking.Class, Kind(verdict), handler,
             [.. reasons.Select(reason => ReasonViews.Of(Refusal.Of(ranking.Device, reason)))],
             verdict is Compatible compatible ? compatible.Dropped : [],
-            verdict is Compatible ? ranking.Return is { } back ? Kind(back.Verdict) : Verdicts.Absent : null);
+            verdict is not Compatible ? null
+                : ranking.Return is { } back ? Kind(back.Verdict)
+                : guest.Offers.Classes.ContainsKey(ranking.Class) ? null : Verdicts.Absent);
     }
 
     private static string Kind(Verdict verdict) => verdict switch

@@ -89,7 +89,7 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
         var home = new HostOffers(guest.Home, guest.Offers.Classes);
         var offers = known.ToDictionary(agent => agent.Name, agent => new HostOffers(agent.Name, agent.Offers!.Classes));
         var ranked = planner.Rank(guest, [home, .. offers.Values], answers);
-        foreach (var host in ranked) found[host.Host] = PlanningRules.Judge(host, offers[host.Host], guest.Home);
+        foreach (var host in ranked) found[host.Host] = PlanningRules.Judge(host, offers[host.Host], home);
         var free = known.ToDictionary(agent => agent.Name, agent => agent.FreeMiB);
         return
         [

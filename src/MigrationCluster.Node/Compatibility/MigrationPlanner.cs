@@ -39,7 +39,7 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         var answers = await questions.AskAsync(
             guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
         var ranking = Rank(guest, [home, host], answers)[0];
-        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, guest.Home), offers, await admission), offers);
+        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, home), offers, await admission), offers);
     }
 
     /// <returns>every host but the guest's own, the best first.</returns>
@@ -71,20 +71,19 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         IEnumerable<Refusal> dataPlanes = guest.Offers.DataPlane is { } sends && offers.DataPlane is { } takes
             ? PlanningRules.JudgeDataPlanes(guest.Home, sends, devices.Host, takes)
             : [];
-        return devices with
-        {
-            Refusals =
-            [
-                .. guest.Unanswered,
-                // A missing template is told once, with its device.
-                .. admission.Select(ReasonViews.From).Where(reason => reason.Code != PlanningRules.ClassCode
-                    || !devices.Refusals.Any(refusal => refusal.Code == reason.Code && refusal.Device == reason.Device)),
-                .. dataPlanes,
-                .. devices.Refusals,
-                .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, capabilities, guest.Home, CompatibilitySide.Source),
-                .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, offered, devices.Host, CompatibilitySide.Destination),
-            ],
-        };
+        IReadOnlyList<Refusal> refusals =
+        [
+            .. guest.Unanswered,
+            // A missing template is told once, with its device.
+            .. admission.Select(ReasonViews.From).Where(reason => reason.Code != PlanningRules.ClassCode
+                || !devices.Refusals.Any(refusal => refusal.Code == reason.Code && refusal.Device == reason.Device)),
+            .. dataPlanes,
+            .. devices.Refusals,
+            .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, capabilities, guest.Home, CompatibilitySide.Source),
+            .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, offered, devices.Host, CompatibilitySide.Destination),
+        ];
+        // A guest that cannot go there has no way back to be warned of.
+        return devices with { Refusals = refusals, NoWayBack = refusals.Count == 0 ? devices.NoWayBack : [] };
     }
 }
 

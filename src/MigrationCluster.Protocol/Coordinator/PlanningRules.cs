@@ -13,7 +13,8 @@ public static class PlanningRules
 
     /// <summary>A host's ranking as reasons.</summary>
     /// <param name="offers">what the ranked host can make.</param>
-    public static HostJudgement Judge(HostRanking ranking, HostOffers offers, HostName home)
+    /// <param name="home">what the host that the guest is on can make, which is where the way back leads.</param>
+    public static HostJudgement Judge(HostRanking ranking, HostOffers offers, HostOffers home)
     {
         var (refusals, unknown, back) = (new List<Refusal>(), new List<Refusal>(), new List<Refusal>());
         var dropped = new List<DroppedSections>();
@@ -85,14 +86,18 @@ public static class PlanningRules
                 null, $"{sends.Channels}", $"at most {takes.MaxChannels}", CompatibilitySide.Source);
     }
 
-    private static IEnumerable<Refusal> WayBack(DeviceRanking device, HostName home) => device.Return?.Verdict switch
+    /// <summary>A way back that was not asked about, because another device of the guest cannot go, says nothing.</summary>
+    private static IEnumerable<Refusal> WayBack(DeviceRanking device, HostOffers home) => device.Return?.Verdict switch
     {
-        Compatible => [],
-        Incompatible incompatible => incompatible.Reasons.Select(reason => Back(device.Device, reason, home)),
-        Unknown unknown => unknown.Why.Select(reason => Back(device.Device, reason, home)),
-        _ => [new Refusal(
-            ClassCode, $"{device.Device}: template '{device.Class}' is unknown on {home} by now",
-            $"add the template to {home}'s configuration", device.Device, device.Class, "none", CompatibilitySide.Destination)],
+        Incompatible incompatible => incompatible.Reasons.Select(reason => Back(device.Device, reason, home.Host)),
+        Unknown unknown => unknown.Why.Select(reason => Back(device.Device, reason, home.Host)),
+        null when !home.Classes.ContainsKey(device.Class) =>
+        [
+            new Refusal(
+                ClassCode, $"{device.Device}: template '{device.Class}' is unknown on {home.Host} by now",
+                $"add the template to {home.Host}'s configuration", device.Device, device.Class, "none", CompatibilitySide.Destination),
+        ],
+        _ => [],
     };
 
     /// <summary>On the way back the host that the guest is on now is the destination.</summary>

@@ -159,6 +159,19 @@ public sealed class DestinationChoiceTests
     }
 
     [Fact]
+    public async Task A_guest_that_cannot_go_is_not_warned_of_the_way_back()
+    {
+        _agents.Add("beta", FakeAgents.Classes(("net", "net")));
+        var planner = new MigrationPlanner(_agents, new VersionQuestions(_agents), HandlerChain.Default);
+
+        var guest = await planner.ReadAsync(_guest, default);
+        var plan = await planner.JudgeAsync(guest, new HostName("beta"), default);
+
+        Assert.Empty(plan.Judgement.NoWayBack);
+        Assert.All(CompatViews.Check(guest, plan).Devices, device => Assert.Null(device.Return));
+    }
+
+    [Fact]
     public async Task Each_host_is_asked_once_for_each_distinct_version_string()
     {
         var mdev = DeviceDescriptor.Empty(DescriptorKind.Template) with { VersionString = "v1" };

@@ -43,7 +43,7 @@ public sealed class PlanningRulesTests
     {
         var judged = Judge(
             new DeviceRanking("net0", "net", Yes, new Judgement(new Incompatible([Reason]), "generic")),
-            new DeviceRanking("gpu0", "gpu", Yes, null));
+            new DeviceRanking("gpu0", "gpu", Yes, null), new DeviceRanking("serial0", "serial", Yes, null));
 
         Assert.True(judged.Takes(unknownAccepted: false));
         Assert.Equal(["device.x net0", "destination.template gpu0"], judged.NoWayBack.Select(why => $"{why.Code} {why.Device}"));
@@ -89,5 +89,5 @@ public sealed class PlanningRulesTests
     private static HostJudgement Judge(params DeviceRanking[] devices) => PlanningRules.Judge(
         new HostRanking(There, VerdictKind.Compatible, VerdictKind.Compatible, default, devices),
         new HostOffers(There, new[] { "net", "gpu", "serial" }.ToDictionary(name => name, _ => DeviceDescriptor.Empty(DescriptorKind.Template))),
-        Home);
+        new HostOffers(Home, new[] { "net", "serial" }.ToDictionary(name => name, _ => DeviceDescriptor.Empty(DescriptorKind.Template))));
 }
