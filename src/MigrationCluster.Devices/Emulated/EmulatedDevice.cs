@@ -289,14 +289,22 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask UnmapDmaAsync(Iova start, ulong sizeBytes, CancellationToken cancellationToken)
+    /// <remarks>Ends after the peer write under way: from then on none reaches the window.</remarks>
+    public async ValueTask UnmapDmaAsync(Iova start, ulong sizeBytes, CancellationToken cancellationToken)
     {
-        lock (Sync)
+        await PeerGate.WaitAsync(cancellationToken);
+        try
         {
-            Require(DeviceAction.DmaMap, "unmapping DMA");
-            Dma.Unmap(start, sizeBytes);
+            lock (Sync)
+            {
+                Require(DeviceAction.DmaMap, "unmapping DMA");
+                Dma.Unmap(start, sizeBytes);
+            }
         }
-        return ValueTask.CompletedTask;
+        finally
+        {
+            PeerGate.Release();
+        }
     }
 
     public ValueTask SetInterruptsAsync(int index, IReadOnlyList<SafeFileHandle> eventFds, CancellationToken cancellationToken)

@@ -32,7 +32,8 @@ public sealed class OfferCatalog(NodeConfig config)
     {
         var types = Types();
         var classes = new SortedDictionary<string, DeviceDescriptor>(StringComparer.Ordinal);
-        foreach (var type in types) classes.TryAdd(type.Class, type.Descriptor);
+        // Of several parents of a type one with a version speaks for it.
+        foreach (var type in types.OrderBy(type => type.Descriptor.VersionString is null)) classes.TryAdd(type.Class, type.Descriptor);
         foreach (var (name, template) in config.Templates) classes[name] = TemplateOffer.Of(template);
         var offers = new AgentOffers(
             "", ProductVersion.Text, ExtensionOffer.CurrentVersion, DataPlane, config.MemoryMiB, classes,

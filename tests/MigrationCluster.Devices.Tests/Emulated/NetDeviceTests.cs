@@ -82,6 +82,32 @@ public class NetDeviceTests
     }
 
     [Fact]
+    public async Task With_its_DMA_mapping_taken_away_a_running_device_reaches_its_peer_no_more()
+    {
+        using var ram = new MemfdRam(Start, Pages);
+        var peer = new Peer();
+        await using var net = Create("net", ("dma-rate", "64"), ("p2p-rate", "5000"));
+        await net.MapDmaAsync(Window(ram), default);
+        await net.MapDmaAsync(new DmaWindow(new Iova(BarWindow), 4096, false, true, null, 0, peer), default);
+        await Program(net, NetRegisters.ControlDma | NetRegisters.ControlPeer);
+        await net.MakeBusMaster();
+        await Until(() => Task.FromResult(peer.Taken > 10));
+        peer.Holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await Until(() => Task.FromResult(peer.Held));
+
+        var unmapping = net.UnmapDmaAsync(new Iova(BarWindow), 4096, default).AsTask();
+        Assert.False(unmapping.IsCompleted, "the mapping went while a write to the peer was under way");
+        peer.Holding.SetResult();
+        await unmapping;
+
+        ulong taken = peer.Taken;
+        ulong pages = await net.Read(NetRegisters.DmaPages);
+        await Until(async () => await net.Read(NetRegisters.DmaPages) > pages + 200);
+        Assert.Equal(taken, peer.Taken);
+        Assert.Equal(DeviceState.Running, await net.GetStateAsync(default));
+    }
+
+    [Fact]
     public async Task A_refused_peer_write_is_counted_and_tried_again_without_a_gap()
     {
         var peer = new Peer { Refusing = 3 };
@@ -204,14 +230,22 @@ public class NetDeviceTests
         public ValueTask ReadAsync(Iova address, Memory<byte> destination, CancellationToken cancellationToken) =>
             throw new DeviceRefusedException("write-only", 22);
 
-        public ValueTask WriteAsync(Iova address, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+        public TaskCompletionSource? Holding { get; set; }
+        public bool Held { get; private set; }
+
+        public async ValueTask WriteAsync(Iova address, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
         {
+            if (Holding is { } holding)
+            {
+                Held = true;
+                await holding.Task.WaitAsync(cancellationToken);
+            }
+
             if (Refusing-- > 0) throw new DeviceRefusedException("not now", 13);
             ulong number = BitConverter.ToUInt64(source.Span);
             if (number != _taken + 1) Gaps++;
             Sum += PageStamp.Mix(number, 1);
             Volatile.Write(ref _taken, number);
-            return ValueTask.CompletedTask;
         }
     }
 }

@@ -28,6 +28,17 @@ public sealed partial class CompatibilityPageTests
         Assert.Equal(written.Distinct().Order(), named.Distinct().Order());
     }
 
+    [Fact]
+    public void Every_test_it_names_of_another_class_is_there()
+    {
+        var files = Directory.GetFiles(Path.Combine(Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .ToLookup(Path.GetFileNameWithoutExtension, File.ReadAllText);
+        var missing = TestOfClass().Matches(Page)
+            .Where(match => !files[match.Groups[1].Value].Any(text => text.Contains($" {match.Groups[2].Value}(", StringComparison.Ordinal)))
+            .Select(match => match.Value);
+        Assert.Empty(missing);
+    }
+
     private static string FindRoot()
     {
         string at = AppContext.BaseDirectory;
@@ -40,6 +51,9 @@ public sealed partial class CompatibilityPageTests
 
     [GeneratedRegex(@"^\| (device\.[a-z-]+) \|", RegexOptions.Multiline)]
     private static partial Regex Row();
+
+    [GeneratedRegex(@"\b(\w+Tests)\.(\w+)\b(?!\()")]
+    private static partial Regex TestOfClass();
 
     [GeneratedRegex(@"\bT00\d_\w+")]
     private static partial Regex ThreadTest();
