@@ -48,8 +48,7 @@ public static class CandidateSearch
         {
             var (_, @class, device) = devices[i];
             var back = home?.Classes.GetValueOrDefault(@class);
-            // It was taken, so the guest sees the same device there: the shape is the source's, whatever the template's own values make.
-            var moved = host.Classes[@class].Instantiate(device.Parameters) with { Regions = device.Regions, Interrupts = device.Interrupts };
+            var moved = host.Classes[@class].Recreate(device);
             if (back is not null)
                 found[i] = found[i] with { Return = handlers.Judge(new Candidate(moved, back, Ask(answers, @class, moved, home!.Host))) };
             wayBack = Worse(wayBack, found[i].Return?.Verdict.Kind() ?? VerdictKind.Absent);

@@ -10,43 +10,46 @@ public sealed class SharedParts
     /// <summary>Beyond that many kept parts it starts over: what a fleet no longer says must not be kept for ever.</summary>
     private const int Most = 100_000;
 
-    private readonly Dictionary<string, string> _texts = [];
-    private readonly Dictionary<ParameterDescriptor, ParameterDescriptor> _parameters = [];
+    /// <summary>Texts and parts, each with itself: equal by value, and of one type if they are equal.</summary>
+    private readonly Dictionary<object, object> _known = [];
 
     /// <returns>an equal descriptor.</returns>
     public DeviceDescriptor Share(DeviceDescriptor descriptor)
     {
-        if (_texts.Count + _parameters.Count > Most)
-        {
-            _texts.Clear();
-            _parameters.Clear();
-        }
-
-        var parameters = new ParameterDescriptor[descriptor.Parameters.Count];
-        for (int i = 0; i < parameters.Length; i++) parameters[i] = Share(descriptor.Parameters[i]);
+        if (_known.Count > Most) _known.Clear();
         return descriptor with
         {
-            Model = descriptor.Model is { } model ? Share(model) : null,
-            Parameters = parameters,
-            StreamFormatsWritten = Share(descriptor.StreamFormatsWritten),
-            StreamFormatsRead = Share(descriptor.StreamFormatsRead),
-            SectionsRead = Share(descriptor.SectionsRead),
+            Identity = descriptor.Identity is { } identity ? One(identity) : null,
+            Regions = All(descriptor.Regions),
+            Interrupts = All(descriptor.Interrupts),
+            Driver = descriptor.Driver is { } driver ? One(driver) : null,
+            Model = descriptor.Model is { } model ? One(model) : null,
+            Parameters = All(descriptor.Parameters, Compact),
+            StreamFormatsWritten = All(descriptor.StreamFormatsWritten),
+            StreamFormatsRead = All(descriptor.StreamFormatsRead),
+            SectionsWritten = All(descriptor.SectionsWritten),
+            SectionsRead = All(descriptor.SectionsRead),
         };
     }
 
-    private ParameterDescriptor Share(ParameterDescriptor parameter)
-    {
-        if (_parameters.TryGetValue(parameter, out var known)) return known;
-        var shared = parameter with { Name = Share(parameter.Name), Value = Share(parameter.Value), Off = Share(parameter.Off) };
-        return _parameters[shared] = shared;
-    }
+    private ParameterDescriptor Compact(ParameterDescriptor parameter) =>
+        parameter with { Name = One(parameter.Name), Value = One(parameter.Value), Off = One(parameter.Off) };
 
-    private string[] Share(IReadOnlyList<string> texts)
+    private T[] All<T>(IReadOnlyList<T> parts, Func<T, T>? compact = null)
+        where T : class
     {
-        var shared = new string[texts.Count];
-        for (int i = 0; i < shared.Length; i++) shared[i] = Share(texts[i]);
+        var shared = new T[parts.Count];
+        for (int i = 0; i < shared.Length; i++) shared[i] = One(parts[i], compact);
         return shared;
     }
 
-    private string Share(string text) => _texts.TryGetValue(text, out string? known) ? known : _texts[text] = text;
+    /// <param name="compact">what a part that was not known yet shares in its turn.</param>
+    private T One<T>(T part, Func<T, T>? compact = null)
+        where T : class
+    {
+        if (_known.TryGetValue(part, out object? known)) return (T)known;
+        if (compact is not null) part = compact(part);
+        _known[part] = part;
+        return part;
+    }
 }

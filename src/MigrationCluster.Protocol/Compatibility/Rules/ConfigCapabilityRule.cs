@@ -21,18 +21,13 @@ public static class ConfigCapabilityRule
     {
         if (descriptor.ConfigCapabilities.Count > 0) return true;
         if (descriptor.Identity is null) return false;
-        for (int i = 0; i < descriptor.Regions.Count; i++)
-            if (descriptor.Regions[i].Index == ConfigSpace) return true;
+        foreach (var region in Items.Of(descriptor.Regions))
+            if (region.Index == ConfigSpace) return true;
         return false;
     }
 
-    private static bool Same(IReadOnlyList<int> source, IReadOnlyList<int> own)
-    {
-        if (source.Count != own.Count) return false;
-        for (int i = 0; i < source.Count; i++)
-            if (source[i] != own[i]) return false;
-        return true;
-    }
+    private static bool Same(IReadOnlyList<int> source, IReadOnlyList<int> own) =>
+        Items.Of(source).SequenceEqual(Items.Of(own));
 
     private static string Shown(IReadOnlyList<int> ids) =>
         ids.Count == 0 ? "none" : string.Join(' ', ids.Select(id => id.ToString("x2", CultureInfo.InvariantCulture)));

@@ -18,11 +18,12 @@ public static class ParameterRule
 {
     public static void Check(Candidate candidate, ref Findings findings)
     {
-        var (source, own) = (candidate.Source.Parameters, candidate.Destination.Parameters);
+        var source = Items.Of(candidate.Source.Parameters);
+        var own = Items.Of(candidate.Destination.Parameters);
         bool template = candidate.Destination.Kind == DescriptorKind.Template;
-        var destination = new NameCursor<ParameterDescriptor>(own, static parameter => parameter.Name);
-        bool aligned = source.Count == own.Count;
-        for (int i = 0; i < source.Count; i++)
+        var destination = new NameCursor<ParameterDescriptor>(candidate.Destination.Parameters, static parameter => parameter.Name);
+        bool aligned = source.Length == own.Length;
+        for (int i = 0; i < source.Length; i++)
         {
             var parameter = destination.Find(source[i].Name);
             aligned = aligned && ReferenceEquals(parameter, own[i]);
@@ -32,8 +33,8 @@ public static class ParameterRule
                 CheckKnown(source[i], parameter, template, ref findings);
         }
         if (aligned) return;
-        var origin = new NameCursor<ParameterDescriptor>(source, static parameter => parameter.Name);
-        for (int i = 0; i < own.Count; i++)
+        var origin = new NameCursor<ParameterDescriptor>(candidate.Source.Parameters, static parameter => parameter.Name);
+        for (int i = 0; i < own.Length; i++)
             if (origin.Find(own[i].Name) is null) CheckUnexpected(own[i], template, ref findings);
     }
 
@@ -71,7 +72,7 @@ public static class ParameterRule
                 return;
             case Differs when supported is not null:
                 findings.Refuse("device.parameter-unsupported", Shown(source, source.Value), Shown(supported),
-                    $"use a host that supports the source's '{source.Name}'");
+                    "use a host that supports the source's value");
                 return;
             case Differs:
                 findings.Refuse("device.parameter-mismatch", Shown(source, source.Value), Shown(own, own.Value),

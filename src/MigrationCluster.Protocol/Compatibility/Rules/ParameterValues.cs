@@ -44,8 +44,18 @@ internal static class ParameterValues
 
     private static bool IsRange(SupportedValues supported) => supported.Minimum is not null || supported.Maximum is not null;
 
-    public static bool TryNumber(string text, out ulong number) =>
-        ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+    /// <summary>Digits alone. Up to 19 of them cannot overflow; a question over a fleet reads hundreds of thousands of numbers.</summary>
+    public static bool TryNumber(string text, out ulong number)
+    {
+        if (text.Length is 0 or > 19) return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+        number = 0;
+        foreach (char c in text)
+        {
+            if (!char.IsAsciiDigit(c)) return false;
+            number = number * 10 + (uint)(c - '0');
+        }
+        return true;
+    }
 
     private static ParameterFit Of(bool fits) => fits ? Fits : Differs;
 }

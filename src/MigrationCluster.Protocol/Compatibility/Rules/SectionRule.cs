@@ -14,10 +14,8 @@ public static class SectionRule
     public static void Check(Candidate candidate, ref Findings findings)
     {
         var read = new NameCursor<string>(candidate.Destination.SectionsRead, static name => name);
-        var written = candidate.Source.SectionsWritten;
-        for (int i = 0; i < written.Count; i++)
+        foreach (var section in Items.Of(candidate.Source.SectionsWritten))
         {
-            var section = written[i];
             if (read.Find(section.Name) is not null) continue;
             if (!section.Required)
                 findings.Drop(section.Name);

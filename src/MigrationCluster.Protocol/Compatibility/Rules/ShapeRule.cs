@@ -39,14 +39,9 @@ public static class ShapeRule
             findings.Refuse(Code, expected, actual, Remedy);
     }
 
-    private static bool Same<T>(IReadOnlyList<T> source, IReadOnlyList<T> own, Func<T, int> indexOf) where T : IEquatable<T>
-    {
-        if (source.Count != own.Count) return false;
-        for (int i = 0; i < source.Count; i++)
-            if (!source[i].Equals(own[i]))
-                return source.OrderBy(indexOf).SequenceEqual(own.OrderBy(indexOf));
-        return true;
-    }
+    private static bool Same<T>(IReadOnlyList<T> source, IReadOnlyList<T> own, Func<T, int> indexOf) where T : IEquatable<T> =>
+        source.Count == own.Count && (Items.Of(source).SequenceEqual(Items.Of(own))
+            || source.OrderBy(indexOf).SequenceEqual(own.OrderBy(indexOf)));
 
     private static string Shown(IReadOnlyList<RegionDescriptor> regions) => regions.Count == 0 ? "no regions" : string.Join(", ",
         regions.OrderBy(region => region.Index).Select(region => string.Create(CultureInfo.InvariantCulture,

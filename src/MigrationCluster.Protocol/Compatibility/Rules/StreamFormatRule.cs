@@ -7,10 +7,9 @@ public static class StreamFormatRule
     {
         var own = candidate.Destination.StreamFormatsRead;
         var read = new NameCursor<string>(own, static format => format);
-        var written = candidate.Source.StreamFormatsWritten;
-        for (int i = 0; i < written.Count; i++)
-            if (read.Find(written[i]) is null)
-                findings.Refuse("device.stream-format-unknown", written[i], own.Count == 0 ? "none" : string.Join(' ', own),
+        foreach (string written in Items.Of(candidate.Source.StreamFormatsWritten))
+            if (read.Find(written) is null)
+                findings.Refuse("device.stream-format-unknown", written, own.Count == 0 ? "none" : string.Join(' ', own),
                     "upgrade the destination to a device that reads the source's stream format");
     }
 }
