@@ -20,10 +20,10 @@ public static class SectionRule
             if (!section.Required)
                 findings.Drop(section.Name);
             else if (section.Rare)
-                findings.Doubt("device.section-possible", $"{section.Name}, written in a rare case", "not known",
+                findings.Doubt("device.section-possible", $"section {section.Name}, written in a rare case", "not known",
                     "upgrade the destination to a device that reads this section, or accept by name that the move fails in that rare case");
             else
-                findings.Refuse("device.section-required", section.Name, "not known",
+                findings.Refuse("device.section-required", $"section {section.Name}", "not known",
                     "upgrade the destination to a device that reads this section");
         }
     }
