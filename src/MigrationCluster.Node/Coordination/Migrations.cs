@@ -39,10 +39,23 @@ public sealed class Migrations(
     private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationView> _ended = [];
     private readonly SemaphoreSlim _planning = new(1, 1);
-    private MigrationId? _beginning;
+    private readonly SemaphoreSlim _opening = new(1, 1);
 
-    /// <summary>The migrations in this coordinator's hands that have something left to do.</summary>
-    public IReadOnlyList<MigrationId> Mine => _beginning is { } beginning ? [.. _running.Keys, beginning] : [.. _running.Keys];
+    /// <summary>A round of this coordinator's tenure. Never between a migration's first term and its actor: it would take that one on anew.</summary>
+    /// <param name="taking">taken on in an earlier round, and not yet among those that run.</param>
+    public async Task<Tenure> RenewAsync(
+        IEnumerable<MigrationId> taking, string? address, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken);
+        try
+        {
+            return await ownership.RenewAsync([.. _running.Keys.Union(taking)], address, lease, cancellationToken);
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
 
     /// <summary>Takes on a migration that is this coordinator's under <paramref name="term"/> from now on.</summary>
     public async Task TakeOnAsync(MigrationId id, Term term, CancellationToken cancellationToken)
@@ -113,28 +126,47 @@ public sealed class Migrations(
         try
         {
             var (planned, refusal) = await PlanAsync(request, cancellationToken);
-            if (planned is not { Guest: { Record: var record } guest, Destination: var destination }) return refusal!;
+            if (planned is not { Guest.Record: var record, Destination: var destination }) return refusal!;
             var id = new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
-            // First, so that a row opened for a migration that was never planned is found and closed by whoever comes next.
-            _beginning = id;
-            var term = await ownership.AcquireAsync(id, cancellationToken);
-            if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken))
-                return HttpRefusal.Conflict(ErrorCodes.GuestMigrating,
-                    $"{row.Guest} changed while this migration was planned", "look at the guest, then ask again");
+            if (await OpenAsync(request, id, record, row, planned, cancellationToken) is not var (actor, plan)) return Changed(row);
+            try
+            {
+                await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow()), cancellationToken);
+            }
+            catch
+            {
+                // Whether the plan is in the journal is not known: a later round takes the migration on as it finds it, or gives it up.
+                await LetGoAsync(id);
+                throw;
+            }
 
-            var fence = new Fence(row.Epoch, term);
-            var plan = new MigrationPlan(
-                id, row.Guest, row.Owner, destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
-                guest.Configuration, request.AcceptUnknownBy, planned.Findings);
-            var actor = Start(id, row.Guest, fence);
-            await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow()), cancellationToken);
             return await GetAsync(id.Value, cancellationToken);
         }
         finally
         {
-            _beginning = null;
             _planning.Release();
+        }
+    }
+
+    /// <summary>The first term, then the row, so that a row opened for a migration that was never planned is found and closed by whoever comes next.</summary>
+    /// <returns>null: the guest changed meanwhile.</returns>
+    private async Task<(MigrationActor Actor, MigrationPlan Plan)?> OpenAsync(
+        MigrateRequest request, MigrationId id, GuestRecord record, GuestRow row, ChosenHost chosen, CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken);
+        try
+        {
+            var fence = new Fence(row.Epoch, await ownership.AcquireAsync(id, cancellationToken));
+            if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken)) return null;
+            var plan = new MigrationPlan(
+                id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
+                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings);
+            return (Start(id, row.Guest, fence), plan);
+        }
+        finally
+        {
+            _opening.Release();
         }
     }
 
@@ -217,6 +249,7 @@ public sealed class Migrations(
     {
         foreach (var id in _running.Keys) await LetGoAsync(id);
         _planning.Dispose();
+        _opening.Dispose();
     }
 
     private async Task<(CoordinatorState State, IReadOnlyList<CoordinatorEvent> Events)> ReadAsync(
@@ -286,6 +319,9 @@ public sealed class Migrations(
 
     private static HttpRefusal NoMigration(string id) =>
         HttpRefusal.NotFound(ErrorCodes.MigrationUnknown, $"there is no migration {id}", "see `migctl migration list`");
+
+    private static HttpRefusal Changed(GuestRow row) => HttpRefusal.Conflict(
+        ErrorCodes.GuestMigrating, $"{row.Guest} changed while this migration was planned", "look at the guest, then ask again");
 
     private static HttpRefusal Migrating(GuestRow row) => HttpRefusal.Conflict(
         ErrorCodes.GuestMigrating, $"{row.Guest} is already migrating to {row.Destination}: {row.Attempt}",

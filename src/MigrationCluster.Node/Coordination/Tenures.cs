@@ -66,7 +66,7 @@ public sealed class Tenures(
         await migrations.LetGoOfEndedAsync(cancellationToken);
         foreach (var id in _taking.Where(pair => pair.Value.IsCompleted).Select(pair => pair.Key).ToList()) _taking.Remove(id);
         string? address = node.Address.IsCompletedSuccessfully ? await node.Address : null;
-        var tenure = await ownership.RenewAsync([.. migrations.Mine.Union(_taking.Keys)], address, Lease, cancellationToken);
+        var tenure = await migrations.RenewAsync(_taking.Keys, address, Lease, cancellationToken);
         foreach (var id in tenure.Lost)
         {
             logger.LogWarning("another coordinator has taken {Migration} on", id);
