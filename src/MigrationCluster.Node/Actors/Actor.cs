@@ -56,7 +56,10 @@ public abstract class Actor<TMessage> : IAsyncDisposable
     {
         var handled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await EnqueueAsync(new Envelope(message, handled), cancellationToken);
-        await handled.Task.WaitAsync(cancellationToken);
+        // Not WaitAsync: that passes through the pool on its way back to the asker.
+        using var givesUp = cancellationToken.UnsafeRegister(
+            static (asker, token) => ((TaskCompletionSource)asker!).TrySetCanceled(token), handled);
+        await handled.Task;
     }
 
     /// <summary>Posts a message that carries its reply and waits for that reply.</summary>
@@ -93,7 +96,9 @@ public abstract class Actor<TMessage> : IAsyncDisposable
     private async Task StopOnceAsync()
     {
         _mailbox.Writer.TryComplete();
-        await _stop.CancelAsync();
+        // Off the caller's stack and lock: what waits for the token goes on at once.
+        await Task.Yield();
+        _stop.Cancel();
         await _loop;
         while (_mailbox.Reader.TryRead(out var left)) left.Handled?.TrySetException(new ActorStoppedException(Name));
         await StoppedAsync();
@@ -167,7 +172,7 @@ public abstract class Actor<TMessage> : IAsyncDisposable
                 return false;
             }
 
-            await Task.Delay(BackOff.Delay(attempt), Time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(BackOff.Delay(attempt), Time, _stop.Token).ConfigureAwait(Waiting.Quietly);
         }
 
         return false;

@@ -87,7 +87,7 @@ public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
 
     protected override async ValueTask StoppedAsync()
     {
-        foreach (var flight in _flights.Values) await flight.Cancel.CancelAsync();
+        foreach (var flight in _flights.Values) flight.Cancel.Cancel();
         await Task.WhenAll(_flights.Values.Select(flight => flight.Task));
         foreach (var flight in _flights.Values) flight.Cancel.Dispose();
         _flights.Clear();

@@ -12,9 +12,7 @@ using MigrationCluster.Protocol.Migration;
 namespace MigrationCluster.Node.Agents;
 
 /// <summary>A coordinator's typed client of one agent: one warm HTTP/2 connection, pinged so that a dead peer is noticed.</summary>
-/// <remarks>Every method throws <see cref="AgentUnreachableException"/> when there is no answer in time; then whether the
-/// agent did what it was asked is unknown.</remarks>
-public sealed class AgentApi : IDisposable
+public sealed class AgentApi : IAgentApi
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(60);
@@ -41,7 +39,6 @@ public sealed class AgentApi : IDisposable
         _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
     }
 
-    /// <returns>null: accepted.</returns>
     public async Task<ApiError?> SendAsync(AgentCommand command, CancellationToken cancellationToken) =>
         (await PostAsync<object, AgentCommand>("v1/agent/commands", command, Quick, cancellationToken)).Refusal?.Error;
 
@@ -59,13 +56,11 @@ public sealed class AgentApi : IDisposable
     public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
         Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
 
-    /// <returns>every reason why a guest of this spec could not live there; empty: it could.</returns>
     public async Task<IReadOnlyList<Reason>> AdmitAsync(
         string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
         Need(await PostAsync<Admission, AdmitOrder>(
             "v1/agent/guests/admit", new AdmitOrder(specJson, configuration), Quick, cancellationToken)).Reasons;
 
-    /// <returns>null: its release does not tell.</returns>
     public async Task<AgentOffers?> OffersAsync(CancellationToken cancellationToken) =>
         NeedIfTold(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, Quick, cancellationToken));
 
@@ -73,14 +68,12 @@ public sealed class AgentApi : IDisposable
         Need(await PostAsync<VersionReply, VersionOrder>(
             "v1/agent/version", new VersionOrder(@class, version), Quick, cancellationToken)).Answer;
 
-    /// <returns>null: its release does not tell.</returns>
     public async Task<GuestSetup?> SetupAsync(GuestName guest, CancellationToken cancellationToken) =>
         NeedIfTold(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, Quick, cancellationToken));
 
     public Task<Answer<HostedGuestState>> StartAsync(string specJson, Fence fence, CancellationToken cancellationToken) =>
         PostAsync<HostedGuestState, StartOrder>("v1/agent/guests", new StartOrder(specJson, fence), Slow, cancellationToken);
 
-    /// <returns>null: nothing of it lives there any more.</returns>
     public async Task<HttpRefusal?> StopAsync(GuestName guest, Fence fence, CancellationToken cancellationToken) =>
         (await PostAsync<object, StopOrder>($"v1/agent/guests/{guest}/stop", new StopOrder(fence), Slow, cancellationToken)).Refusal;
 

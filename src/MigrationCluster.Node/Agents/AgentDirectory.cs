@@ -1,7 +1,7 @@
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
+using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Compatibility;
@@ -14,7 +14,8 @@ namespace MigrationCluster.Node.Agents;
 /// <summary>The agents of this coordinator's cluster: who they are, whether they answer, and their feeds.</summary>
 /// <remarks>Agents are remembered: after a restart their feeds are read on before they say hello again.</remarks>
 public sealed class AgentDirectory(
-    IMembership membership, IFeedCursors cursors, IServiceProvider services, TimeProvider time, ILogger<AgentDirectory> logger)
+    IMembership membership, IFeedCursors cursors, Func<Member, IAgentApi> connect, Func<IAgentEventSink> sink, TimeProvider time,
+    ILogger<AgentDirectory> logger)
     : IAgents, IHostedService, IDisposable
 {
     private static readonly TimeSpan BetweenRefreshes = TimeSpan.FromSeconds(1);
@@ -58,7 +59,7 @@ public sealed class AgentDirectory(
     }
 
     /// <exception cref="AgentUnreachableException">no host of this name ever joined.</exception>
-    public AgentApi Api(HostName agent) => Link(agent).Api;
+    public IAgentApi Api(HostName agent) => Link(agent).Api;
 
     private AgentLink Link(HostName agent) =>
         Find(agent) ?? throw new AgentUnreachableException(agent, "it has never joined this cluster");
@@ -68,7 +69,7 @@ public sealed class AgentDirectory(
     public async Task<HttpRefusal?> AdmitAsync(AgentHello hello, CancellationToken cancellationToken)
     {
         var member = new Member(hello.Name, hello.NodeId, hello.Address, hello.WireVersion);
-        await _changing.WaitAsync(cancellationToken);
+        await _changing.WaitAsync(CancellationToken.None);
         try
         {
             if (await membership.AdmitAsync(member, cancellationToken) is { } other)
@@ -92,7 +93,7 @@ public sealed class AgentDirectory(
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _refreshing;
         List<AgentLink> links;
         lock (_lock)
@@ -119,7 +120,7 @@ public sealed class AgentDirectory(
             {
                 foreach (var member in await membership.ListAsync(_stop.Token))
                 {
-                    await _changing.WaitAsync(_stop.Token);
+                    await _changing.WaitAsync(CancellationToken.None);
                     try
                     {
                         if (Find(member.Name)?.Member != member) await LinkAsync(member);
@@ -139,7 +140,7 @@ public sealed class AgentDirectory(
                 // The store cannot be read now, which is told elsewhere; those known are still reached.
             }
 
-            await Task.Delay(BetweenRefreshes, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(BetweenRefreshes, time, _stop.Token).ConfigureAwait(Waiting.Quietly);
         }
     }
 
@@ -159,7 +160,7 @@ public sealed class AgentDirectory(
 
         if (old is not null) await old.DisposeAsync();
         // The sink sends commands through this directory: it is asked for only now that both exist.
-        var link = new AgentLink(member, services.GetRequiredService<IAgentEventSink>(), cursors, _parts, time, logger);
+        var link = new AgentLink(member, connect(member), sink(), cursors, _parts, time, logger);
         lock (_lock) _links[member.Name.Value] = link;
         return link;
     }

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Engine;
@@ -23,22 +24,22 @@ internal sealed class AgentLink : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Task _pump;
     private volatile bool _reachable;
     private long _told;
 
     /// <param name="parts">shared by the links of one coordinator: what many hosts offer alike is kept once.</param>
-    public AgentLink(Member member, IAgentEventSink sink, IFeedCursors cursors, SharedParts parts, TimeProvider time, ILogger logger)
+    public AgentLink(
+        Member member, IAgentApi api, IAgentEventSink sink, IFeedCursors cursors, SharedParts parts, TimeProvider time, ILogger logger)
     {
-        (Member, _sink, _cursors, _parts, _time, _logger) = (member, sink, cursors, parts, time, logger);
-        Api = new AgentApi(member.Name, member.Address);
+        (Member, Api, _sink, _cursors, _parts, _time, _logger) = (member, api, sink, cursors, parts, time, logger);
         _pump = PumpAsync();
     }
 
     public Member Member { get; }
 
-    public AgentApi Api { get; }
+    public IAgentApi Api { get; }
 
     /// <summary>The last read of its feed was answered.</summary>
     public bool Reachable => _reachable;
@@ -73,23 +74,15 @@ internal sealed class AgentLink : IAsyncDisposable
     /// <summary>The agent was just heard of: no need to wait before the next try.</summary>
     public void Wake()
     {
-        try
-        {
-            if (!_reachable) _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Woken already.
-        }
+        if (!_reachable) _wake.Writer.TryWrite(true);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _pump;
         Api.Dispose();
         _stop.Dispose();
-        _wake.Dispose();
     }
 
     private async Task PumpAsync()
@@ -160,6 +153,13 @@ internal sealed class AgentLink : IAsyncDisposable
     {
         using var limit = new CancellationTokenSource(wait, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _stop.Token);
-        await _wake.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        try
+        {
+            await _wake.Reader.ReadAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody woke it.
+        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Actors;
@@ -14,6 +13,9 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
+using Coordinators = MigrationCluster.Protocol.Machines.IStateMachine<
+    MigrationCluster.Protocol.Coordinator.CoordinatorState, MigrationCluster.Protocol.Coordinator.CoordinatorCommand,
+    MigrationCluster.Protocol.Coordinator.CoordinatorEvent, MigrationCluster.Protocol.Coordinator.CoordinatorEffect>;
 using MigrationActor = MigrationCluster.Node.Actors.MachineActor<
     MigrationCluster.Protocol.Coordinator.CoordinatorState, MigrationCluster.Protocol.Coordinator.CoordinatorCommand,
     MigrationCluster.Protocol.Coordinator.CoordinatorEvent, MigrationCluster.Protocol.Coordinator.CoordinatorEffect>;
@@ -27,12 +29,11 @@ namespace MigrationCluster.Node.Coordination;
 /// </summary>
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
-    ISupervisor supervisor, TimeProvider time)
+    Coordinators machine, Func<MigrationId> newId, ISupervisor supervisor, TimeProvider time)
     : IMigrations, IAgentEventSink, IAsyncDisposable
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
-    private static readonly CoordinatorMachine Machine = new();
     private const int LongestOperatorName = 64;
 
     private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
@@ -46,7 +47,7 @@ public sealed class Migrations(
     public async Task<Tenure> RenewAsync(
         IEnumerable<MigrationId> taking, string? address, TimeSpan lease, CancellationToken cancellationToken)
     {
-        await _opening.WaitAsync(cancellationToken);
+        await _opening.WaitAsync(CancellationToken.None);
         try
         {
             return await ownership.RenewAsync([.. _running.Keys.Union(taking)], address, lease, cancellationToken);
@@ -112,7 +113,7 @@ public sealed class Migrations(
     /// <summary>Marks what has ended as such in the store, so that nobody takes it on again, and lets go of it.</summary>
     public async Task LetGoOfEndedAsync(CancellationToken cancellationToken)
     {
-        foreach (var (id, _) in _running.Where(pair => pair.Value.Actor.State.Ended))
+        foreach (var id in _running.Where(pair => pair.Value.Actor.State.Ended).Select(pair => pair.Key).OrderBy(id => id.Value, StringComparer.Ordinal))
         {
             await ownership.EndAsync(id, cancellationToken);
             if (_running.TryGetValue(id, out var ended) && ended.Projection.Read().View is { } view) _ended[id] = view;
@@ -122,12 +123,12 @@ public sealed class Migrations(
 
     public async Task<Answer<MigrationView>> CreateAsync(MigrateRequest request, CancellationToken cancellationToken)
     {
-        await _planning.WaitAsync(cancellationToken);
+        await _planning.WaitAsync(CancellationToken.None);
         try
         {
             var (planned, refusal) = await PlanAsync(request, cancellationToken);
             if (planned is not { Guest.Record: var record, Destination: var destination }) return refusal!;
-            var id = new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
+            var id = newId();
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
             if (await OpenAsync(request, id, record, row, planned, cancellationToken) is not var (actor, plan)) return Changed(row);
             try
@@ -154,7 +155,7 @@ public sealed class Migrations(
     private async Task<(MigrationActor Actor, MigrationPlan Plan)?> OpenAsync(
         MigrateRequest request, MigrationId id, GuestRecord record, GuestRow row, ChosenHost chosen, CancellationToken cancellationToken)
     {
-        await _opening.WaitAsync(cancellationToken);
+        await _opening.WaitAsync(CancellationToken.None);
         try
         {
             var fence = new Fence(row.Epoch, await ownership.AcquireAsync(id, cancellationToken));
@@ -192,7 +193,7 @@ public sealed class Migrations(
             var changed = Find(id)?.Projection.Read().Changed ?? Task.Delay(BetweenLooks, time, either.Token);
             if (await LookAsync(new MigrationId(id), cancellationToken) is not { } view) return NoMigration(id);
             if (view.Version > afterVersion || limit.IsCancellationRequested) return view;
-            await changed.WaitAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await changed.WaitAsync(either.Token).ConfigureAwait(Waiting.Quietly);
             cancellationToken.ThrowIfCancellationRequested();
         }
     }
@@ -256,7 +257,7 @@ public sealed class Migrations(
         MigrationId id, CancellationToken cancellationToken)
     {
         var events = (await journal.ReadAsync(id, cancellationToken)).Select(entry => WireJson.Read<CoordinatorEvent>(entry.Body)).ToList();
-        return (events.Aggregate(CoordinatorState.New, Machine.Evolve), events);
+        return (events.Aggregate(CoordinatorState.New, machine.Evolve), events);
     }
 
     /// <returns>null: there is no such migration.</returns>
@@ -307,7 +308,7 @@ public sealed class Migrations(
     {
         var projection = new MigrationProjection();
         var effects = new CoordinatorEffects(id, guest, rows, agents, time);
-        var actor = new MigrationActor($"migration/{id}", Machine, CoordinatorState.New,
+        var actor = new MigrationActor($"migration/{id}", machine, CoordinatorState.New,
             new MigrationEventLog(journal, id, fence), effects.Runner, supervisor, time, projection);
         effects.State = () => actor.State;
         _running[id] = new Running(actor, projection);

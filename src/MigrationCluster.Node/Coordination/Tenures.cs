@@ -14,17 +14,26 @@ namespace MigrationCluster.Node.Coordination;
 /// </summary>
 public sealed class Tenures(
     Migrations migrations, IMigrationOwnership ownership, NodeIdentity node, TimeProvider time, ILogger<Tenures> logger)
-    : BackgroundService
+    : IHostedService, IDisposable
 {
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan BetweenRounds = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<MigrationId, Task> _taking = [];
+    private readonly CancellationTokenSource _stop = new();
+    private Task _rounds = Task.CompletedTask;
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    public Task StartAsync(CancellationToken cancellationToken)
     {
-        await base.StopAsync(cancellationToken);
-        await Task.WhenAll(_taking.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _rounds = RunAsync(_stop.Token);
+        return Task.CompletedTask;
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _stop.Cancel();
+        await _rounds;
+        await Task.WhenAll(_taking.Values).ConfigureAwait(Waiting.Quietly);
         await migrations.DisposeAsync();
         try
         {
@@ -36,8 +45,12 @@ public sealed class Tenures(
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public void Dispose() => _stop.Dispose();
+
+    private async Task RunAsync(CancellationToken stoppingToken)
     {
+        // Off the stack of whoever starts the node: others start meanwhile.
+        await Task.Yield();
         for (string? last = null; !stoppingToken.IsCancellationRequested;)
         {
             string? problem = null;
@@ -57,7 +70,7 @@ public sealed class Tenures(
             if (problem is not null && problem != last) logger.LogWarning("the store cannot be reached: {Reason}", problem);
             else if (problem is null && last is not null) logger.LogInformation("the store answers again");
             last = problem;
-            await Task.Delay(BetweenRounds, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(BetweenRounds, time, stoppingToken).ConfigureAwait(Waiting.Quietly);
         }
     }
 
@@ -92,7 +105,7 @@ public sealed class Tenures(
                 if (attempt == 0) logger.LogWarning("{Migration} cannot be taken on yet: {Reason}", id, error.Message);
             }
 
-            await Task.Delay(BackOff.Delay(attempt), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(BackOff.Delay(attempt), time, cancellationToken).ConfigureAwait(Waiting.Quietly);
         }
     }
 }

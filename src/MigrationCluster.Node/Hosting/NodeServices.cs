@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
@@ -11,6 +12,12 @@ using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Node.Transfers;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Machines;
+using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Source;
 
 namespace MigrationCluster.Node.Hosting;
 
@@ -34,16 +41,21 @@ public static class NodeServices
 
     private static void AddAgent(IServiceCollection services)
     {
-        services.AddSingleton(provider => Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
+        services.AddSingleton<IAgentJournal>(provider =>
+            Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
         services.AddSingleton<OfferCatalog>();
         services.AddSingleton<GuestHost>();
         services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
         services.AddSingleton(provider => Open(() => DataPlaneListener.Start(
             provider.GetRequiredService<NodeOptions>().DataListen, TransferOptions.Default)));
+        services.AddSingleton<ISessionHands, ProcessHands>();
+        services.AddSingleton<IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>, SourceMachine>();
+        services.AddSingleton<IStateMachine<DestinationState, DestinationCommand, AgentEvent, DestinationEffect>, DestinationMachine>();
         services.AddSingleton<AgentSessions>();
         services.AddSingleton<IAgentCommandHandler>(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<IProgressSource>(provider => provider.GetRequiredService<AgentSessions>());
         services.AddHostedService(provider => provider.GetRequiredService<AgentSessions>());
+        services.AddSingleton<AgentFeed>();
         services.AddSingleton<AgentRoutes>();
     }
 
@@ -64,10 +76,15 @@ public static class NodeServices
         services.AddSingleton<DestinationChoice>();
         services.AddSingleton<FleetOffers>();
         services.AddSingleton<CompatQuestions>();
+        services.AddSingleton<IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>, CoordinatorMachine>();
+        services.AddSingleton<Func<MigrationId>>(() => new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))));
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
         services.AddHostedService<Tenures>();
+        services.AddSingleton<Func<Member, IAgentApi>>(member => new AgentApi(member.Name, member.Address));
+        // The sink sends commands through the directory: it is asked for only when both exist.
+        services.AddSingleton<Func<IAgentEventSink>>(provider => provider.GetRequiredService<IAgentEventSink>);
         services.AddSingleton<AgentDirectory>();
         services.AddSingleton<IAgents>(provider => provider.GetRequiredService<AgentDirectory>());
         services.AddHostedService(provider => provider.GetRequiredService<AgentDirectory>());

@@ -36,15 +36,11 @@ public sealed class AgentRoutes(
     NodeConfig config,
     GuestHost guests,
     OfferCatalog catalog,
-    AgentJournal journal,
+    AgentFeed feed,
     IAgentCommandHandler commands,
-    IProgressSource progress,
     TimeProvider time,
     IHostApplicationLifetime lifetime)
 {
-    private const int MostEvents = 256;
-    private const int LongestWaitMs = 30_000;
-
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/agent/commands", CommandAsync);
@@ -79,31 +75,13 @@ public sealed class AgentRoutes(
             return;
         }
 
-        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Math.Min(wait, LongestWaitMs)), time);
-        using var until = CancellationTokenSource.CreateLinkedTokenSource(
-            context.RequestAborted, lifetime.ApplicationStopping, limit.Token);
-        while (true)
-        {
-            // Taken before the read: an append between the two ends the wait.
-            var appended = journal.Appended;
-            var events = journal.ReadAfter(after, MostEvents);
-            if (events.Count > 0 || until.IsCancellationRequested)
-            {
-                await JsonBody.WriteAsync(context, 200, new EventBatch(events, progress.Snapshot()), WireJson.Options);
-                return;
-            }
-
-            await appended.WaitAsync(until.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        using var until = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
+        await JsonBody.WriteAsync(
+            context, 200, await feed.ReadAsync(after, TimeSpan.FromMilliseconds(wait), until.Token), WireJson.Options);
     }
 
-    private Task MigrationEventsAsync(HttpContext context)
-    {
-        var migration = new MigrationId((string)context.GetRouteValue("id")!);
-        AgentEvent[] events = [.. journal.ReadMigration(migration, Side.Source).Concat(journal.ReadMigration(migration, Side.Destination))
-            .OrderBy(numbered => numbered.Number).Select(numbered => numbered.Event)];
-        return JsonBody.WriteAsync<IReadOnlyList<AgentEvent>>(context, 200, events, WireJson.Options);
-    }
+    private Task MigrationEventsAsync(HttpContext context) => JsonBody.WriteAsync(
+        context, 200, feed.ReadMigration(new MigrationId((string)context.GetRouteValue("id")!)), WireJson.Options);
 
     private async Task InventoryAsync(HttpContext context)
     {

@@ -5,7 +5,7 @@ using MigrationCluster.Protocol.Migration;
 namespace MigrationCluster.Node.Journal;
 
 /// <summary>One side of one migration as the log of its machine.</summary>
-public sealed class AgentEventLog(AgentJournal journal, MigrationId migration, Side side) : IEventLog<AgentEvent>
+public sealed class AgentEventLog(IAgentJournal journal, MigrationId migration, Side side) : IEventLog<AgentEvent>
 {
     public ValueTask AppendAsync(IReadOnlyList<AgentEvent> events, CancellationToken cancellationToken)
     {

@@ -13,7 +13,7 @@ namespace MigrationCluster.Node.Journal;
 /// survives the daemon's death, not a power cut; after one the guests of this host are gone too.
 /// A coordinator may have read numbers a power cut took back: each opening skips <see cref="Skip"/> numbers, so none is reused.
 /// </remarks>
-public sealed class AgentJournal : IDisposable
+public sealed class AgentJournal : IAgentJournal, IDisposable
 {
     private const int Skip = 10_000;
     private const string Schema = """
@@ -35,8 +35,8 @@ public sealed class AgentJournal : IDisposable
             db.Execute("UPDATE sqlite_sequence SET seq = seq + @Skip WHERE name = 'events'", new { Skip }, tx));
     }
 
-    /// <summary>Ends with the next append. Take it before reading, then wait on it: no append is missed.</summary>
-    public Task Appended => Volatile.Read(ref _appended).Task;
+    public Task AppendedAsync(CancellationToken cancellationToken) =>
+        Volatile.Read(ref _appended).Task.WaitAsync(cancellationToken);
 
     public void Append(MigrationId migration, Side side, IReadOnlyList<AgentEvent> events)
     {
@@ -46,14 +46,12 @@ public sealed class AgentJournal : IDisposable
         Interlocked.Exchange(ref _appended, NewSignal()).SetResult();
     }
 
-    /// <summary>The feed: at most <paramref name="max"/> events of all migrations numbered above <paramref name="number"/>.</summary>
     public IReadOnlyList<NumberedAgentEvent> ReadAfter(long number, int max) =>
         Select("number > @number ORDER BY number LIMIT @max", new { number, max });
 
     public IReadOnlyList<NumberedAgentEvent> ReadMigration(MigrationId migration, Side side) =>
         Select("migration = @Migration AND side = @Side ORDER BY number", new { Migration = migration.Value, Side = (int)side });
 
-    /// <summary>Every migration this host took part in, oldest first.</summary>
     public IReadOnlyList<(MigrationId Migration, Side Side)> ListMigrations() =>
         [.. _file.Read(db => db.Query<(string Migration, long Side)>(
                 "SELECT migration, side FROM events GROUP BY migration, side ORDER BY MIN(number)"))

@@ -1,21 +1,24 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
-using MigrationCluster.DataPlane;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
-using MigrationCluster.Node.Guests;
-using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Destination;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
+using Destinations = MigrationCluster.Protocol.Machines.IStateMachine<
+    MigrationCluster.Protocol.Destination.DestinationState, MigrationCluster.Protocol.Destination.DestinationCommand,
+    MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Destination.DestinationEffect>;
 using DestinationActor = MigrationCluster.Node.Actors.MachineActor<
     MigrationCluster.Protocol.Destination.DestinationState, MigrationCluster.Protocol.Destination.DestinationCommand,
     MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Destination.DestinationEffect>;
 using SourceActor = MigrationCluster.Node.Actors.MachineActor<
+    MigrationCluster.Protocol.Source.SourceState, MigrationCluster.Protocol.Source.SourceCommand,
+    MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Source.SourceEffect>;
+using Sources = MigrationCluster.Protocol.Machines.IStateMachine<
     MigrationCluster.Protocol.Source.SourceState, MigrationCluster.Protocol.Source.SourceCommand,
     MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Source.SourceEffect>;
 
@@ -26,14 +29,11 @@ namespace MigrationCluster.Node.Transfers;
 /// has ended lets its connections go; its actor stays to answer orders that come again.
 /// </summary>
 public sealed class AgentSessions(
-    AgentJournal journal, GuestHost host, DataDirectory data, DataPlaneListener dataPlane, ISupervisor supervisor, TimeProvider time)
+    IAgentJournal journal, ISessionHands hands, Sources sources, Destinations destinations, ISupervisor supervisor, TimeProvider time)
     : IAgentCommandHandler, IProgressSource, IHostedService, IDisposable
 {
-    private static readonly SourceMachine Sources = new();
-    private static readonly DestinationMachine Destinations = new();
-
-    private readonly ConcurrentDictionary<MigrationId, (SourceActor Actor, SourceSession Session)> _sources = [];
-    private readonly ConcurrentDictionary<MigrationId, (DestinationActor Actor, DestinationSession Session)> _destinations = [];
+    private readonly ConcurrentDictionary<MigrationId, (SourceActor Actor, ISourceHands Hands)> _sources = [];
+    private readonly ConcurrentDictionary<MigrationId, (DestinationActor Actor, IDestinationHands Hands)> _destinations = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _opening = new();
 
@@ -45,13 +45,13 @@ public sealed class AgentSessions(
             var events = journal.ReadMigration(migration, side).Select(numbered => numbered.Event);
             if (side == Side.Source)
             {
-                var state = events.Aggregate(SourceState.New, Sources.Evolve);
+                var state = events.Aggregate(SourceState.New, sources.Evolve);
                 if (HasEnded(state)) continue;
                 await Source(migration, state.Guest).AskAsync(new SourceCommand.Restarted(time.GetUtcNow()), cancellationToken);
             }
             else
             {
-                var state = events.Aggregate(DestinationState.New, Destinations.Evolve);
+                var state = events.Aggregate(DestinationState.New, destinations.Evolve);
                 if (HasEnded(state)) continue;
                 await Destination(migration, state.Guest)
                     .AskAsync(new DestinationCommand.Restarted(time.GetUtcNow()), cancellationToken);
@@ -73,26 +73,28 @@ public sealed class AgentSessions(
 
     public IReadOnlyList<AgentProgress> Snapshot() =>
     [
-        .. _sources.Where(pair => pair.Value.Session.Transfer is not null).Select(pair =>
-            new AgentProgress(pair.Key, ProgressOf(pair.Value.Actor.State, pair.Value.Session))),
+        .. from open in _sources
+        let progress = open.Value.Hands.Progress
+        where progress is not null
+        orderby open.Key.Value
+        select new AgentProgress(open.Key, progress),
     ];
 
     /// <summary>Sessions rest; guests go on.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _stop.CancelAsync();
-        foreach (var (actor, session) in _sources.Values)
+        _stop.Cancel();
+        foreach (var (_, (actor, open)) in _sources.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal))
         {
             await actor.DisposeAsync();
-            await session.DisposeAsync();
+            await open.DisposeAsync();
         }
 
-        foreach (var (actor, session) in _destinations.Values)
+        foreach (var (_, (actor, open)) in _destinations.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal))
         {
             await actor.DisposeAsync();
-            await session.DisposeAsync();
+            await open.DisposeAsync();
         }
-
     }
 
     public void Dispose() => _stop.Dispose();
@@ -103,16 +105,15 @@ public sealed class AgentSessions(
         {
             if (_sources.TryGetValue(migration, out var open)) return open.Actor;
             string name = $"source/{migration}";
-            var here = new SessionGuest(guest, host, data);
-            var session = new SourceSession(here, name, supervisor, time);
-            var ending = new EndObserver<SourceState>(HasEnded, session.DisposeAsync);
-            var actor = new SourceActor(name, Sources, SourceState.New, new AgentEventLog(journal, migration, Side.Source),
+            var session = hands.Source(guest, name);
+            var ending = new EndObserver<SourceState>(HasEnded, session.DisposeAsync, _stop.Token);
+            var actor = new SourceActor(name, sources, SourceState.New, new AgentEventLog(journal, migration, Side.Source),
                 session.Runner, supervisor, time, ending);
             session.State = () => actor.State;
             _sources[migration] = (actor, session);
             actor.Start();
-            _ = WatchAsync(here, ending, async cancel =>
-                await actor.TellAsync(await session.ReportDeathAsync(cancel), cancel));
+            _ = WatchAsync(name, session.WatchDeathAsync, async cancel =>
+                await actor.TellAsync(await session.ReportDeathAsync(cancel), cancel), ending.Ended);
             return actor;
         }
     }
@@ -123,15 +124,14 @@ public sealed class AgentSessions(
         {
             if (_destinations.TryGetValue(migration, out var open)) return open.Actor;
             string name = $"destination/{migration}";
-            var here = new SessionGuest(guest, host, data);
-            var session = new DestinationSession(here, dataPlane, name, supervisor, time);
-            var ending = new EndObserver<DestinationState>(HasEnded, session.DisposeAsync);
-            var actor = new DestinationActor(name, Destinations, DestinationState.New,
+            var session = hands.Destination(guest, name);
+            var ending = new EndObserver<DestinationState>(HasEnded, session.DisposeAsync, _stop.Token);
+            var actor = new DestinationActor(name, destinations, DestinationState.New,
                 new AgentEventLog(journal, migration, Side.Destination), session.Runner, supervisor, time, ending);
             session.State = () => actor.State;
-            session.Launched = () => _ = WatchAsync(here, ending, async cancel => await actor.TellAsync(
+            session.Launched = () => _ = WatchAsync(name, session.WatchDeathAsync, async cancel => await actor.TellAsync(
                 new DestinationCommand.GuestDied($"the incoming guest process of {guest} on the destination died", time.GetUtcNow()),
-                cancel));
+                cancel), ending.Ended);
             _destinations[migration] = (actor, session);
             actor.Start();
             return actor;
@@ -139,14 +139,12 @@ public sealed class AgentSessions(
     }
 
     /// <summary>Tells a session that its guest process died, unless the session has ended by then.</summary>
-    private async Task WatchAsync<TState>(SessionGuest guest, EndObserver<TState> ending, Func<CancellationToken, Task> died)
+    private async Task WatchAsync(
+        string session, Func<CancellationToken, Task> death, Func<CancellationToken, Task> died, CancellationToken ended)
     {
         try
         {
-            var death = guest.WatchDeathAsync(_stop.Token);
-            await Task.WhenAny(death, ending.Ended);
-            if (ending.Ended.IsCompleted) return;
-            await death;
+            await death(ended);
             await died(_stop.Token);
         }
         catch (OperationCanceledException)
@@ -155,7 +153,7 @@ public sealed class AgentSessions(
         }
         catch (Exception error)
         {
-            supervisor.ChildFailed(new ActorFailure($"watch/{guest.Name}", error, Recovering: false));
+            supervisor.ChildFailed(new ActorFailure($"watch/{session}", error, Recovering: false));
         }
     }
 
@@ -163,35 +161,17 @@ public sealed class AgentSessions(
 
     private static bool HasEnded(DestinationState state) =>
         state.Phase is DestinationPhase.Resumed or DestinationPhase.Discarded or DestinationPhase.Proven;
-
-    private static ProgressView ProgressOf(SourceState state, SourceSession session)
-    {
-        var transfer = session.Transfer;
-        var counters = transfer?.Counters ?? default;
-        return new ProgressView(
-            state.Iteration + (state.Phase == SourcePhase.PreCopy ? 1 : 0),
-            transfer?.RemainingBytes ?? 0,
-            counters.PageBytes + counters.DeviceBytes,
-            counters.BytesPerSecond,
-            transfer?.DirtyBytesPerSecond ?? 0,
-            [
-                .. (session.Devices?.InOrder ?? []).Select(device => new DeviceProgressView(
-                    device.Device.Value,
-                    state.Devices.TryGetValue(device.Device.Value, out var planned) ? planned.State.ToString() : "",
-                    device.SentBytes,
-                    null)),
-            ]);
-    }
 }
 
 /// <summary>Lets a session's connections go when its machine has come to an end.</summary>
-internal sealed class EndObserver<TState>(Func<TState, bool> hasEnded, Func<ValueTask> release)
+internal sealed class EndObserver<TState>(Func<TState, bool> hasEnded, Func<ValueTask> release, CancellationToken stopping)
     : IMachineObserver<TState, AgentEvent>
 {
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+    private bool _released;
 
-    /// <summary>Ends with the session.</summary>
-    public Task Ended => _ended.Task;
+    /// <summary>Cancelled when the session ends, or the daemon.</summary>
+    public CancellationToken Ended => _ended.Token;
 
     public void OnRecovered(TState state, IReadOnlyList<AgentEvent> all) => Look(state);
 
@@ -199,13 +179,16 @@ internal sealed class EndObserver<TState>(Func<TState, bool> hasEnded, Func<Valu
 
     private void Look(TState state)
     {
-        if (hasEnded(state) && _ended.TrySetResult()) _ = ReleaseAsync();
+        if (_released || !hasEnded(state)) return;
+        _released = true;
+        _ = ReleaseAsync();
     }
 
     /// <summary>Off the actor's loop: closing waits for the device actors.</summary>
     private async Task ReleaseAsync()
     {
         await Task.Yield();
+        _ended.Cancel();
         await release();
     }
 }

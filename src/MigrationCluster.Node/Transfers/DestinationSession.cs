@@ -16,19 +16,19 @@ namespace MigrationCluster.Node.Transfers;
 /// <summary>Carries out the destination machine's effects for one migration, with real devices and the real data plane.</summary>
 public sealed class DestinationSession(
     SessionGuest guest, DataPlaneListener dataPlane, string name, ISupervisor supervisor, TimeProvider time)
-    : IDeviceStateSink, IAsyncDisposable
+    : IDestinationHands, IDeviceStateSink
 {
     private SessionDevices? _devices;
     private MappedGuest? _ram;
     private TransferReceiver? _receiver;
 
-    /// <summary>The machine's state as last evolved; what an effect needs of it is read here.</summary>
     public Func<DestinationState> State { get; set; } = () => DestinationState.New;
 
-    /// <summary>Called when the incoming guest process has come up.</summary>
     public Action Launched { get; set; } = () => { };
 
     public EffectRunner<DestinationEffect, DestinationCommand> Runner => new(RunAsync, Translate);
+
+    public Task WatchDeathAsync(CancellationToken cancellationToken) => guest.WatchDeathAsync(cancellationToken);
 
     private async Task<DestinationCommand?> RunAsync(DestinationEffect effect, CancellationToken cancel)
     {

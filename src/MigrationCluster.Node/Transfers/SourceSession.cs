@@ -1,3 +1,4 @@
+using MigrationCluster.Api;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Devices.VfioUser;
@@ -13,7 +14,7 @@ namespace MigrationCluster.Node.Transfers;
 
 /// <summary>Carries out the source machine's effects for one migration, with real devices and the real data plane.</summary>
 public sealed class SourceSession(
-    SessionGuest guest, string name, ISupervisor supervisor, TimeProvider time) : IAsyncDisposable
+    SessionGuest guest, string name, ISupervisor supervisor, TimeProvider time) : ISourceHands
 {
     /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
@@ -23,14 +24,13 @@ public sealed class SourceSession(
     private IReadOnlyDictionary<string, MigrationCapabilities> _capabilities =
         new Dictionary<string, MigrationCapabilities>();
 
-    /// <summary>The machine's state as last evolved; what an effect needs of it is read here.</summary>
     public Func<SourceState> State { get; set; } = () => SourceState.New;
 
-    public SourceTransfer? Transfer => _transfer;
-
-    public SessionDevices? Devices => _devices;
-
     public EffectRunner<SourceEffect, SourceCommand> Runner => new(RunAsync, Translate);
+
+    public ProgressView? Progress => _transfer is { } transfer ? ProgressOf(State(), transfer) : null;
+
+    public Task WatchDeathAsync(CancellationToken cancellationToken) => guest.WatchDeathAsync(cancellationToken);
 
     private async Task<SourceCommand?> RunAsync(SourceEffect effect, CancellationToken cancel)
     {
@@ -171,11 +171,10 @@ public sealed class SourceSession(
         return await devices.ReadContentDigestsAsync(cancel);
     }
 
-    /// <summary>Only the fence file, read under its lock, tells what a dead guest process had promised.</summary>
-    public async Task<SourceCommand> ReportDeathAsync(CancellationToken cancel)
+    public async Task<SourceCommand> ReportDeathAsync(CancellationToken cancellationToken)
     {
         await CloseTransferAsync();
-        await guest.KillAsync(cancel);
+        await guest.KillAsync(cancellationToken);
         string reason = $"the guest process of {guest.Name} on the source died";
         try
         {
@@ -212,6 +211,20 @@ public sealed class SourceSession(
         _devices = null;
         await devices.DisposeAsync();
     }
+
+    private ProgressView ProgressOf(SourceState state, SourceTransfer transfer) => new(
+        state.Iteration + (state.Phase == SourcePhase.PreCopy ? 1 : 0),
+        transfer.RemainingBytes,
+        transfer.Counters.PageBytes + transfer.Counters.DeviceBytes,
+        transfer.Counters.BytesPerSecond,
+        transfer.DirtyBytesPerSecond,
+        [
+            .. (_devices?.InOrder ?? []).Select(device => new DeviceProgressView(
+                device.Device.Value,
+                state.Devices.TryGetValue(device.Device.Value, out var planned) ? planned.State.ToString() : "",
+                device.SentBytes,
+                null)),
+        ]);
 
     public async ValueTask DisposeAsync() => await CloseDevicesAsync();
 

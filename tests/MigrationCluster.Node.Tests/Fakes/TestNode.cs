@@ -35,7 +35,7 @@ public sealed class TestNode : IAsyncDisposable
 
     public FakeProgress Progress { get; } = new();
 
-    public AgentJournal Journal => _host!.Services.GetRequiredService<AgentJournal>();
+    public IAgentJournal Journal => _host!.Services.GetRequiredService<IAgentJournal>();
 
     public AgentDirectory Agents => _host!.Services.GetRequiredService<AgentDirectory>();
 

@@ -56,12 +56,12 @@ public sealed class AgentJournalTests : IDisposable
     public async Task An_append_ends_the_wait_for_it()
     {
         using var journal = Open();
-        var appended = journal.Appended;
+        var appended = journal.AppendedAsync(default);
         Assert.False(appended.IsCompleted);
         journal.Append(M1, Side.Source, [new MachinePaused(M1, At)]);
 
         await appended.WaitAsync(TimeSpan.FromSeconds(10));
-        Assert.False(journal.Appended.IsCompleted);
+        Assert.False(journal.AppendedAsync(default).IsCompleted);
     }
 
     [Fact]

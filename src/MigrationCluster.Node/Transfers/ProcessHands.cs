@@ -1,0 +1,18 @@
+using MigrationCluster.DataPlane;
+using MigrationCluster.Node.Actors;
+using MigrationCluster.Node.Guests;
+using MigrationCluster.Node.Hosting;
+using MigrationCluster.Protocol.Identity;
+
+namespace MigrationCluster.Node.Transfers;
+
+/// <summary>Sessions with the real guest processes of this host and its real data plane.</summary>
+public sealed class ProcessHands(
+    GuestHost host, DataDirectory data, DataPlaneListener dataPlane, ISupervisor supervisor, TimeProvider time) : ISessionHands
+{
+    public ISourceHands Source(GuestName guest, string name) =>
+        new SourceSession(new SessionGuest(guest, host, data), name, supervisor, time);
+
+    public IDestinationHands Destination(GuestName guest, string name) =>
+        new DestinationSession(new SessionGuest(guest, host, data), dataPlane, name, supervisor, time);
+}
