@@ -61,6 +61,10 @@ public sealed class ClusterClient : IDisposable
     public Task<MigrationView> WatchMigrationAsync(string id, long afterVersion, CancellationToken cancellationToken) =>
         GetAsync<MigrationView>($"v1/migrations/{Uri.EscapeDataString(id)}/watch?after={afterVersion}", cancellationToken);
 
+    /// <summary>Who decided what about a migration, when, on which evidence.</summary>
+    public Task<WhyView> WhyMigrationAsync(string id, CancellationToken cancellationToken) =>
+        GetAsync<WhyView>($"v1/migrations/{Uri.EscapeDataString(id)}/why", cancellationToken);
+
     /// <summary>Asks for cancellation; answers when it is recorded. <see cref="ErrorCodes.TooLate"/> once decided.</summary>
     public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/cancel", "{}", cancellationToken);

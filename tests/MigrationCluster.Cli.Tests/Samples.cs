@@ -44,6 +44,15 @@ internal static class Samples
         ],
         residue);
 
+    public static WhyView Why(params string[] missing) => new(
+        "m-1", "web", "alpha", "beta", 7, "Completed", "completed",
+        [
+            new WhyEntryView(Start, "coordinator c1", "planned web from alpha to beta", ["the row was opened for it: undecided at e7"], 1),
+            new WhyEntryView(Start.AddSeconds(2), "coordinator c2", "took over under term 2", [], 2),
+            new WhyEntryView(Start.AddSeconds(3), "guest process on alpha", "voted Yielded", ["durable in its fence file"]),
+        ],
+        new WhyVerdictView("beta", "beta owns web", ["the row says: committed at e7 for m-1, owner beta"]), missing);
+
     public static readonly NodeView Alpha = new(
         "alpha", "http://127.0.0.1:7101", true, true, 4096, 3072,
         new Dictionary<string, string> { ["net-basic"] = "net", ["gpu-256"] = "gpu" }, ["web"]);

@@ -97,6 +97,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
         "migration" => """
               migctl migration list
               migctl migration show m-7f3a9c --output json
+              migctl migration why m-7f3a9c                   who decided what, on which evidence
               migctl migration cancel m-7f3a9c
             """,
         _ => null,

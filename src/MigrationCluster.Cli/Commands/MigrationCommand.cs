@@ -21,13 +21,15 @@ public static class MigrationCommand
             var migration = await client.GetMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
             return await MigrateCommand.WatchToEndAsync(run, client, migration, cancellationToken);
         });
+        var why = new Command("why", "Tells who decided what, when, on which evidence, and who owns the guest now.") { Id };
+        Invocation.Handle(why, terminal, interruption, WhyAsync);
         var cancel = new Command("cancel",
             "Calls a migration off: the guest stays on the source. Refused (exit code 3) once it is decided.")
         {
             Id,
         };
         Invocation.Handle(cancel, terminal, interruption, CancelAsync);
-        return new Command("migration", "Migrations under way and ended.") { list, show, watch, cancel };
+        return new Command("migration", "Migrations under way and ended.") { list, show, watch, why, cancel };
     }
 
     private static async Task<int> ListAsync(Invocation run, CancellationToken cancellationToken)
@@ -49,6 +51,15 @@ public static class MigrationCommand
             new PlainProgress(run.Terminal.Output).Show(migration);
         }
         MigrateCommand.Present(run, migration);
+        return ExitCodes.Done;
+    }
+
+    private static async Task<int> WhyAsync(Invocation run, CancellationToken cancellationToken)
+    {
+        using var client = run.Connect();
+        var why = await client.WhyMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
+        if (run.Json) run.WriteJson(why);
+        else WhyReport.Write(run.Terminal.Output, why);
         return ExitCodes.Done;
     }
 

@@ -53,6 +53,9 @@ public sealed class AgentApi : IAgentApi
         Need(await SendAsync<IReadOnlyList<AgentEvent>>(
             HttpMethod.Get, $"v1/agent/migrations/{migration}/events", null, Quick, cancellationToken));
 
+    public async Task<HostTraces?> TracesAsync(CancellationToken cancellationToken) =>
+        NeedIfTold(await SendAsync<HostTraces>(HttpMethod.Get, "v1/agent/traces", null, Quick, cancellationToken));
+
     public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
         Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
 

@@ -30,6 +30,9 @@ public sealed class AgentDirectory(
     public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken) =>
         Api(agent).SendAsync(command, cancellationToken);
 
+    public Task<HostTraces?> TracesAsync(HostName agent, CancellationToken cancellationToken) =>
+        Api(agent).TracesAsync(cancellationToken);
+
     public Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken) =>
         Api(agent).InventoryAsync(cancellationToken);
 

@@ -29,6 +29,20 @@ public sealed record AdmitOrder(string SpecJson, IReadOnlyList<DeviceConfigurati
 /// <param name="Fence">raised above the guest's, so that nobody else commands it any more.</param>
 public sealed record StopOrder(Fence Fence);
 
+/// <summary>What of guests and migrations is on a host: of dead guests and abandoned sessions too.</summary>
+/// <param name="Sessions">those that have not ended.</param>
+public sealed record HostTraces(IReadOnlyList<GuestTrace> Guests, IReadOnlyList<SessionTrace> Sessions);
+
+/// <summary>One guest's directory on a host.</summary>
+/// <param name="Fence">as its file reads; null: there is none, or it cannot be read.</param>
+/// <param name="Problem">why the file cannot be read; null when it can.</param>
+/// <param name="Processes">ids of its guest process and device servers that live.</param>
+public sealed record GuestTrace(GuestName Guest, FenceRecord? Fence, string? Problem, IReadOnlyList<int> Processes);
+
+/// <summary>One side of a migration that an agent still works on, or waits with for orders.</summary>
+/// <param name="Failure">why it waits; null while all is well.</param>
+public sealed record SessionTrace(MigrationId Migration, Side Side, GuestName Guest, Fence Fence, string Phase, string? Failure);
+
 /// <param name="Reasons">every reason why not; empty: it could.</param>
 public sealed record Admission(IReadOnlyList<Reason> Reasons);
 

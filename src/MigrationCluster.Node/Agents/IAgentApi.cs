@@ -18,6 +18,9 @@ public interface IAgentApi : IDisposable
 
     Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(MigrationId migration, CancellationToken cancellationToken);
 
+    /// <returns>null: its release does not tell.</returns>
+    Task<HostTraces?> TracesAsync(CancellationToken cancellationToken);
+
     Task<Inventory> InventoryAsync(CancellationToken cancellationToken);
 
     /// <returns>every reason why a guest of this spec could not live there; empty: it could.</returns>

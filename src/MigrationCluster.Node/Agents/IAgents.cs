@@ -12,6 +12,10 @@ public interface IAgents
     /// <returns>null: accepted, its outcome comes through <see cref="IAgentEventSink"/>; else why it was refused.</returns>
     Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken);
 
+    /// <summary>What of guests and migrations is on a host, dead or alive.</summary>
+    /// <returns>null: its release does not tell.</returns>
+    Task<HostTraces?> TracesAsync(HostName agent, CancellationToken cancellationToken);
+
     Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken);
 
     /// <returns>every reason why a guest of this spec could not live on that host; empty: it could.</returns>

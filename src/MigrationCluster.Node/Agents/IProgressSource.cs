@@ -5,4 +5,7 @@ public interface IProgressSource
 {
     /// <summary>One entry a migration that is moving data from here; empty when none is. Cheap; any thread.</summary>
     IReadOnlyList<AgentProgress> Snapshot();
+
+    /// <summary>The sessions that have not ended.</summary>
+    IReadOnlyList<SessionTrace> Sessions();
 }

@@ -41,7 +41,7 @@ public static class MigrationViews
     private static bool IsOver(CoordinatorState state) =>
         state.Ended || (state.Phase == MigrationPhase.Completed && state.ReleaseOverdue);
 
-    private static string OutcomeOf(CoordinatorState state) => state switch
+    public static string OutcomeOf(CoordinatorState state) => state switch
     {
         { Phase: MigrationPhase.GuestLost } => Outcomes.GuestLost,
         _ when !IsOver(state) => state.Phase == MigrationPhase.InDoubt ? Outcomes.InDoubt : Outcomes.Running,

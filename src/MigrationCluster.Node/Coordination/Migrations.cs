@@ -6,6 +6,7 @@ using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
 using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Engine;
+using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Coordinator;
@@ -29,7 +30,7 @@ namespace MigrationCluster.Node.Coordination;
 /// </summary>
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
-    Coordinators machine, Func<MigrationId> newId, ISupervisor supervisor, TimeProvider time)
+    Coordinators machine, Func<MigrationId> newId, NodeIdentity node, ISupervisor supervisor, TimeProvider time)
     : IMigrations, IAgentEventSink, IAsyncDisposable
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
@@ -77,7 +78,7 @@ public sealed class Migrations(
         }
 
         var actor = Start(id, plan.Guest, new Fence(state.Fence.Epoch, term));
-        await actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow()), cancellationToken);
+        await actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow(), node.Name), cancellationToken);
         var heard = events.OfType<CoordinatorEvent.Observed>().Select(e => WireJson.Write(e.Event)).ToHashSet();
         await Task.WhenAll(((HostName[])[plan.Source, plan.Destination]).Select(
             host => CatchUpAsync(id, actor, host, heard, cancellationToken)));
@@ -133,7 +134,7 @@ public sealed class Migrations(
             if (await OpenAsync(request, id, record, row, planned, cancellationToken) is not var (actor, plan)) return Changed(row);
             try
             {
-                await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow()), cancellationToken);
+                await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow(), node.Name), cancellationToken);
             }
             catch
             {

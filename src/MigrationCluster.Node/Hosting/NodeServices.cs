@@ -55,6 +55,7 @@ public static class NodeServices
         services.AddSingleton<IAgentCommandHandler>(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<IProgressSource>(provider => provider.GetRequiredService<AgentSessions>());
         services.AddHostedService(provider => provider.GetRequiredService<AgentSessions>());
+        services.AddSingleton<GuestTraces>();
         services.AddSingleton<AgentFeed>();
         services.AddSingleton<AgentRoutes>();
     }
@@ -81,6 +82,7 @@ public static class NodeServices
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
+        services.AddSingleton<MigrationInquiry>();
         services.AddHostedService<Tenures>();
         services.AddSingleton<Func<Member, IAgentApi>>(member => new AgentApi(member.Name, member.Address));
         // The sink sends commands through the directory: it is asked for only when both exist.

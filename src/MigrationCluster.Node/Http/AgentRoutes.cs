@@ -22,6 +22,7 @@ namespace MigrationCluster.Node.Http;
 ///   GET  /v1/agent/events?after=N&amp;wait=MS  EventBatch, at once when there is an event above N
 ///   GET  /v1/agent/migrations/ID/events   AgentEvent[], all of that migration
 ///   GET  /v1/agent/inventory              Inventory
+///   GET  /v1/agent/traces                 HostTraces
 ///   GET  /v1/agent/offers                 AgentOffers
 ///   POST /v1/agent/version                VersionOrder -> VersionReply
 ///   POST /v1/agent/guests/admit           AdmitOrder -> Admission
@@ -36,6 +37,7 @@ public sealed class AgentRoutes(
     NodeConfig config,
     GuestHost guests,
     OfferCatalog catalog,
+    GuestTraces traces,
     AgentFeed feed,
     IAgentCommandHandler commands,
     TimeProvider time,
@@ -47,6 +49,7 @@ public sealed class AgentRoutes(
         routes.MapGet("/v1/agent/events", EventsAsync);
         routes.MapGet("/v1/agent/migrations/{id}/events", MigrationEventsAsync);
         routes.MapGet("/v1/agent/inventory", InventoryAsync);
+        routes.MapGet("/v1/agent/traces", context => JsonBody.WriteAsync(context, 200, traces.Read(), WireJson.Options));
         routes.MapGet("/v1/agent/offers", context => JsonBody.WriteAsync(context, 200, catalog.Read(), WireJson.Options));
         routes.MapPost("/v1/agent/version", AskVersionAsync);
         routes.MapPost("/v1/agent/guests/admit", AdmitAsync);

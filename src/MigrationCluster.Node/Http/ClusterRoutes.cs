@@ -6,13 +6,14 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
 using MigrationCluster.Node.Compatibility;
+using MigrationCluster.Node.Coordination;
 using MigrationCluster.Node.Journal;
 
 namespace MigrationCluster.Node.Http;
 
 /// <summary>A coordinator's routes: the operators' (<see cref="ClusterClient"/>), and the agents' hello.</summary>
 public sealed class ClusterRoutes(
-    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, CompatQuestions questions, AgentDirectory agents)
+    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, MigrationInquiry inquiry, CompatQuestions questions, AgentDirectory agents)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -33,6 +34,8 @@ public sealed class ClusterRoutes(
         routes.MapGet("/v1/migrations/{id}", async context => await Write(
             context, await migrations.GetAsync(Value(context, "id"), context.RequestAborted)));
         routes.MapGet("/v1/migrations/{id}/watch", WatchAsync);
+        routes.MapGet("/v1/migrations/{id}/why", async context => await Write(
+            context, await inquiry.WhyAsync(Value(context, "id"), context.RequestAborted)));
         routes.MapGet("/v1/compat/check", async context => await Write(context, await questions.CheckAsync(
             Asked(context, "guest"), Asked(context, "to"), context.RequestAborted)));
         routes.MapGet("/v1/compat/explain", async context => await Write(context, await questions.ExplainAsync(

@@ -80,6 +80,20 @@ public sealed class AgentSessions(
         select new AgentProgress(open.Key, progress),
     ];
 
+    public IReadOnlyList<SessionTrace> Sessions() =>
+    [
+        .. (from open in _sources
+            let state = open.Value.Actor.State
+            where !HasEnded(state) && state.Phase != SourcePhase.New
+            select new SessionTrace(open.Key, Side.Source, state.Guest, state.Fence, state.Phase.ToString(), state.Failure))
+            .Concat(
+                from open in _destinations
+                let state = open.Value.Actor.State
+                where !HasEnded(state) && state.Phase != DestinationPhase.New
+                select new SessionTrace(open.Key, Side.Destination, state.Guest, state.Fence, state.Phase.ToString(), state.Failure))
+            .OrderBy(session => session.Migration.Value, StringComparer.Ordinal),
+    ];
+
     /// <summary>Sessions rest; guests go on.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {

@@ -9,7 +9,8 @@ namespace MigrationCluster.Protocol.Coordinator;
 public abstract record CoordinatorCommand(DateTimeOffset At)
 {
     /// <summary>Planning is done and the row is opened: begin.</summary>
-    public sealed record Begin(MigrationPlan Plan, DateTimeOffset At) : CoordinatorCommand(At);
+    /// <param name="By">the coordinator's node.</param>
+    public sealed record Begin(MigrationPlan Plan, DateTimeOffset At, HostName? By = null) : CoordinatorCommand(At);
 
     /// <summary>An agent's feed says this.</summary>
     public sealed record Hear(AgentEvent Event, DateTimeOffset At) : CoordinatorCommand(At);
@@ -19,7 +20,8 @@ public abstract record CoordinatorCommand(DateTimeOffset At)
         : CoordinatorCommand(At);
 
     /// <summary>A coordinator carries on with a migration it finds in its journal, under a higher term.</summary>
-    public sealed record TakeOver(Term Term, DateTimeOffset At) : CoordinatorCommand(At);
+    /// <param name="By">the coordinator's node.</param>
+    public sealed record TakeOver(Term Term, DateTimeOffset At, HostName? By = null) : CoordinatorCommand(At);
 
     public sealed record Cancel(DateTimeOffset At) : CoordinatorCommand(At);
 

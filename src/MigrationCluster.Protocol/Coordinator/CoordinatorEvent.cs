@@ -17,7 +17,8 @@ namespace MigrationCluster.Protocol.Coordinator;
 [JsonDerivedType(typeof(ReleaseOverdue), "release-overdue")]
 public abstract record CoordinatorEvent(DateTimeOffset At)
 {
-    public sealed record Planned(MigrationPlan Plan, DateTimeOffset At) : CoordinatorEvent(At);
+    /// <param name="By">the node that coordinates under the plan's term; null: a journal of an earlier release.</param>
+    public sealed record Planned(MigrationPlan Plan, DateTimeOffset At, HostName? By = null) : CoordinatorEvent(At);
 
     public sealed record PhaseEntered(MigrationPhase Phase, DateTimeOffset At) : CoordinatorEvent(At);
 
@@ -26,7 +27,8 @@ public abstract record CoordinatorEvent(DateTimeOffset At)
 
     public sealed record CancelRequested(DateTimeOffset At) : CoordinatorEvent(At);
 
-    public sealed record TookOver(Term Term, DateTimeOffset At) : CoordinatorEvent(At);
+    /// <param name="By">the node that coordinates from here on; null: a journal of an earlier release.</param>
+    public sealed record TookOver(Term Term, DateTimeOffset At, HostName? By = null) : CoordinatorEvent(At);
 
     /// <summary>The source has not released its copy in time; it is asked on, and the report names it as residue.</summary>
     public sealed record ReleaseOverdue(DateTimeOffset At) : CoordinatorEvent(At);

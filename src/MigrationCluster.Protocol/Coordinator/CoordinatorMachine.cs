@@ -39,7 +39,7 @@ public sealed class CoordinatorMachine
     public Decision<CoordinatorEvent> Decide(CoordinatorState state, CoordinatorCommand command) => command switch
     {
         CoordinatorCommand.Begin begin when state.Plan is null => Accept(
-            new CoordinatorEvent.Planned(begin.Plan, begin.At),
+            new CoordinatorEvent.Planned(begin.Plan, begin.At, begin.By),
             new CoordinatorEvent.PhaseEntered(MigrationPhase.Preparing, begin.At)),
         CoordinatorCommand.Begin => Accept(),
         CoordinatorCommand.Cancel cancel => DecideCancel(state, cancel.At),
@@ -47,7 +47,7 @@ public sealed class CoordinatorMachine
         CoordinatorCommand.RowRead read => DecideRow(state, read.Row, read.At),
         CoordinatorCommand.CommandRefused refused => DecideRefused(state, refused),
         CoordinatorCommand.TakeOver take when state.Plan is not null && !state.Ended && take.Term > state.Fence.Term =>
-            Accept(new CoordinatorEvent.TookOver(take.Term, take.At)),
+            Accept(new CoordinatorEvent.TookOver(take.Term, take.At, take.By)),
         CoordinatorCommand.DeadlinePassed { Phase: MigrationPhase.Completed } passed
             when state is { Phase: MigrationPhase.Completed, SourceDone: false, ReleaseOverdue: false } =>
             Accept(new CoordinatorEvent.ReleaseOverdue(passed.At)),

@@ -21,6 +21,13 @@ public sealed class CoordinatorFaultTests(Engines engines) : IClassFixture<Engin
 
         Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
         await fleet.AssertRunsAsync(Fleet.Beta);
+        var why = await fleet.Client.WhyMigrationAsync(held.Id, default);
+        Assert.Contains(why.Timeline, entry => entry.Term == 2 && entry.What == "took over under term 2");
+        Assert.Equal([$"coordinator {Owner}"], why.Timeline.Where(entry => entry.Term == 1).Select(entry => entry.Who).Distinct());
+        Assert.DoesNotContain(why.Timeline, entry => entry.Term == 2 && entry.Who == $"coordinator {Owner}");
+        Assert.Equal(Fleet.Beta, why.Verdict.Owner);
+        Assert.Contains(why.Verdict.Proof, proof => proof.Contains("Permit", StringComparison.Ordinal));
+        Assert.Empty(why.Missing);
         await fleet.StartNodeAsync(Owner);
     }
 

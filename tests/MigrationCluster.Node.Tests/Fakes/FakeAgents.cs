@@ -65,6 +65,8 @@ internal sealed class FakeAgents : IAgents
     public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
+    public Task<HostTraces?> TracesAsync(HostName agent, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(

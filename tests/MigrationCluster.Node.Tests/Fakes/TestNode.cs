@@ -99,6 +99,8 @@ public sealed class TestNode : IAsyncDisposable
         public IReadOnlyList<AgentProgress> Now { get; set; } = [];
 
         public IReadOnlyList<AgentProgress> Snapshot() => Now;
+
+        public IReadOnlyList<SessionTrace> Sessions() => [];
     }
 
     private sealed class NoMigrations : IMigrations
