@@ -26,6 +26,8 @@ public static class Outcomes
     /// <summary>Something broke before the decision; the guest runs on the source.</summary>
     public const string Failed = "failed";
     public const string Cancelled = "cancelled";
+
+    /// <summary>Not an end: see <see cref="DoubtView"/>.</summary>
     public const string InDoubt = "in-doubt";
     public const string GuestLost = "guest-lost";
 
@@ -46,6 +48,7 @@ public static class Outcomes
 /// <param name="Reasons">why it failed, or what was left behind (residue) although the guest moved.</param>
 /// <param name="DiscardedBytes">pages and device state that the destination had taken in and threw away, by its data plane's counters;
 /// 0 after a refusal; null: it threw nothing away, or lost count.</param>
+/// <param name="Doubt">why nobody can say now who may run the guest; null: it is known.</param>
 public sealed record MigrationView(
     string Id,
     long Version,
@@ -63,7 +66,12 @@ public sealed record MigrationView(
     IReadOnlyList<Reason> Reasons,
     ReportView? Report,
     PlanView? Plan = null,
-    long? DiscardedBytes = null);
+    long? DiscardedBytes = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DoubtView? Doubt = null);
+
+/// <summary>The row that decides cannot be read, and both hosts are held until it can. It ends by itself.</summary>
+/// <param name="Resolution">what ends it.</param>
+public sealed record DoubtView(DateTimeOffset Since, string Why, string Resolution);
 
 /// <summary>What planning and save_setup found besides reasons to refuse.</summary>
 /// <param name="UnknownAcceptedBy">the operator who accepted what nobody could tell; null: nobody did.</param>

@@ -21,7 +21,7 @@ public static class ExitCodes
     /// <summary>128 + SIGINT: this program stopped, what it watched goes on.</summary>
     public const int Interrupted = 130;
 
-    /// <param name="migration">one that has ended or is in doubt.</param>
+    /// <param name="migration">one that has ended, or that is not watched any longer.</param>
     public static int Of(MigrationView migration) => migration.Outcome switch
     {
         Outcomes.Completed => HasResidue(migration) ? Residue : Done,

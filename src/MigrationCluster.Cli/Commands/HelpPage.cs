@@ -23,7 +23,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
           4  aborted by a limit (no convergence, a deadline); the guest runs on the source
           5  cancelled; the guest runs on the source
           6  moved, but the source could not release everything
-          7  in doubt: not known yet who may run the guest
+          7  in doubt, or not over yet, when the limit of a watch passed
           130  interrupted with Ctrl-C; a migration being watched goes on
         """;
 

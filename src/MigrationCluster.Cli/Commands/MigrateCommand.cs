@@ -16,6 +16,7 @@ public static class MigrateCommand
             HelpName = "HOST",
         };
         var maxDowntime = UnitOptions.MaxDowntime();
+        var limit = UnitOptions.WatchLimit();
         var wait = new Option<bool>("--wait") { Description = "show the migration until it has ended (the default)" };
         var detach = new Option<bool>("--detach") { Description = "return as soon as it is under way" };
         var acceptUnknown = new Option<bool>("--accept-unknown")
@@ -29,7 +30,7 @@ public static class MigrateCommand
         };
         var migrate = new Command("migrate", "Moves a running guest to another host.")
         {
-            guest, to, maxDowntime, acceptUnknown, operatorName, wait, detach,
+            guest, to, maxDowntime, acceptUnknown, operatorName, wait, detach, limit,
         };
         migrate.Validators.Add(result =>
         {
@@ -47,7 +48,7 @@ public static class MigrateCommand
                     run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName)) : null),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
-            if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, cancellationToken);
+            if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);
             if (run.Json) run.WriteJson(started);
             else run.Terminal.Output.WriteLine($"{started.Id} is under way; see it with `migctl migration watch {started.Id}`");
             return ExitCodes.Done;
@@ -64,14 +65,16 @@ public static class MigrateCommand
 
     /// <summary>Shows a migration until it has ended, then its report; the exit code is its outcome.</summary>
     internal static async Task<int> WatchToEndAsync(
-        Invocation run, ClusterClient client, MigrationView migration, CancellationToken cancellationToken)
+        Invocation run, ClusterClient client, MigrationView migration, TimeSpan limit, CancellationToken cancellationToken)
     {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        over.CancelAfter(limit);
         run.Narration.WriteLine($"{migration.Id}: {migration.Guest}, {migration.Source} → {migration.Destination}");
         var watcher = new MigrationWatcher(client, run.Terminal, run.Json, TimeProvider.System);
         MigrationView ended;
         try
         {
-            ended = await watcher.WatchAsync(migration, cancellationToken);
+            ended = await watcher.WatchAsync(migration, over.Token);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -80,6 +83,12 @@ public static class MigrateCommand
                 $"call it off with `migctl migration cancel {migration.Id}`.");
             if (run.Json) run.WriteJson(watcher.Latest ?? migration);
             return run.Interruption.ExitCode;
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            run.Terminal.Error.WriteLine($"Stopped watching at the limit; {migration.Id} goes on.");
+            Present(run, watcher.Latest ?? migration);
+            return ExitCodes.Of(watcher.Latest ?? migration);
         }
         catch (ApiException error) when (error.HttpStatus == ApiException.Unreachable)
         {

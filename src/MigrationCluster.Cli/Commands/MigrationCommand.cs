@@ -14,12 +14,13 @@ public static class MigrationCommand
         Invocation.Handle(list, terminal, interruption, ListAsync);
         var show = new Command("show", "Shows a migration: where it is, or how it went.") { Id };
         Invocation.Handle(show, terminal, interruption, ShowAsync);
-        var watch = new Command("watch", "Shows a migration until it has ended; the exit code is its outcome.") { Id };
+        var limit = UnitOptions.WatchLimit();
+        var watch = new Command("watch", "Shows a migration until it has ended; the exit code is its outcome.") { Id, limit };
         Invocation.Handle(watch, terminal, interruption, async (run, cancellationToken) =>
         {
             using var client = run.Connect();
             var migration = await client.GetMigrationAsync(run.Parse.GetRequiredValue(Id), cancellationToken);
-            return await MigrateCommand.WatchToEndAsync(run, client, migration, cancellationToken);
+            return await MigrateCommand.WatchToEndAsync(run, client, migration, limit.Read(run.Parse), cancellationToken);
         });
         var why = new Command("why", "Tells who decided what, when, on which evidence, and who owns the guest now.") { Id };
         Invocation.Handle(why, terminal, interruption, WhyAsync);

@@ -14,6 +14,15 @@ public static class UnitOptions
         HelpName = "TIME",
     };
 
+    /// <summary>A day: for one watching it is for ever.</summary>
+    public static UnitOption<TimeSpan> WatchLimit() => new(
+        "--limit", "86400s", Units.DurationForm, Units.TryDuration, "1ms to 86400s",
+        value => value > TimeSpan.Zero && value <= TimeSpan.FromDays(1))
+    {
+        Description = "stop watching after this; exit code 7 when it is not over by then",
+        HelpName = "TIME",
+    };
+
     public static UnitOption<int> Memory() => new(
         "--memory", "1GiB", Units.SizeForm, Units.TrySizeMiB, "64MiB to 1024GiB", value => value is >= 64 and <= 1 << 20)
     {

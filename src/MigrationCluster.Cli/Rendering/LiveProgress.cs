@@ -16,6 +16,8 @@ public static class LiveProgress
             new Markup(Phases(view)),
             new Markup(Numbers(view.Progress)),
         };
+        if (view.Doubt is { } doubt)
+            rows.Add(new Markup($"[red]In doubt since {doubt.Since:HH:mm:ss'Z'}[/]: {doubt.Why.EscapeMarkup()}\n{doubt.Resolution.EscapeMarkup()}"));
         if (view.Progress.Devices.Count > 0) rows.Add(Devices(view.Progress.Devices));
         return new Rows(rows);
     }

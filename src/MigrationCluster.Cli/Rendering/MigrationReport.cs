@@ -11,6 +11,11 @@ public static class MigrationReport
     public static void Write(IAnsiConsole console, MigrationView view)
     {
         console.MarkupLine(Headline(view));
+        if (view.Doubt is { } doubt)
+        {
+            Line(console, $"  since {doubt.Since:yyyy-MM-dd HH:mm:ss'Z'}: {doubt.Why}");
+            Line(console, $"  {doubt.Resolution}");
+        }
         CompatReport.Lines(console, ReasonLines.Of(view.Reasons));
         if (view.Plan is { } plan) WritePlan(console, view, plan);
         if (view.Report is not { } report) return;
@@ -36,7 +41,7 @@ public static class MigrationReport
             Outcomes.Cancelled => $"[yellow]Cancelled[/]: {kept}",
             Outcomes.Failed => $"[red]Failed[/]: {kept}",
             Outcomes.GuestLost => $"[red]Guest lost[/]: no complete copy of {guest} is left",
-            Outcomes.InDoubt => $"[red]In doubt[/]: who may run {guest} is not decided yet",
+            Outcomes.InDoubt => $"[red]In doubt[/]: nobody can say now who may run {guest}",
             _ => $"{view.Phase.EscapeMarkup()}: {guest} is on its way from {source} to {destination}",
         };
         return view.Report is { } report ? $"{what}  [grey]({Figures.Seconds(report.TotalMs)} in all)[/]" : what;

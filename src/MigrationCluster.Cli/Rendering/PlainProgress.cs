@@ -11,6 +11,7 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
 
     private int _phases;
     private int _passes;
+    private DoubtView? _doubt;
 
     public void Show(MigrationView view)
     {
@@ -21,6 +22,14 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
             writer.WriteLine($"{Clock(offset.TotalMilliseconds + phase.StartMs)}  {phase.Phase}");
         }
         if (_phases > 0 && view.Phases[^1].Phase == PreCopy) ShowPasses(view.Progress.Passes);
+        if (view.Doubt != _doubt)
+        {
+            _doubt = view.Doubt;
+            writer.WriteLine(_doubt is null
+                ? $"{"",10}    no longer in doubt"
+                : $"{"",10}    InDoubt since {_doubt.Since:HH:mm:ss'Z'}: {_doubt.Why}; {_doubt.Resolution}");
+        }
+
         writer.Flush();
     }
 

@@ -17,7 +17,7 @@ public sealed class MigrationWatcher(
     /// <summary>What was last heard of it; null before the first look.</summary>
     public MigrationView? Latest { get; private set; }
 
-    /// <returns>the migration once it has ended or is in doubt.</returns>
+    /// <returns>the migration once it has ended. One in doubt has not: that ends by itself.</returns>
     /// <exception cref="ApiException">it is unknown, or its coordinator has not answered for 30 s.</exception>
     public async Task<MigrationView> WatchAsync(MigrationView first, CancellationToken cancellationToken)
     {
@@ -36,7 +36,7 @@ public sealed class MigrationWatcher(
         long lastAnswer = time.GetTimestamp();
         Latest = view;
         show(view);
-        while (view.Outcome == Outcomes.Running)
+        while (view.Outcome is Outcomes.Running or Outcomes.InDoubt)
         {
             await Task.Delay(BetweenLooks, time, cancellationToken);
             try

@@ -14,6 +14,7 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
     private ImmutableList<CoordinatorEvent> _events = [];
     private ProgressView _progress = new(0, 0, 0, 0, 0, []);
     private long _progressChanges;
+    private (DateTimeOffset Since, string Why)? _storeAway;
     private TaskCompletionSource _changed = NewSignal();
 
     public void OnRecovered(CoordinatorState state, IReadOnlyList<CoordinatorEvent> all)
@@ -49,11 +50,32 @@ public sealed class MigrationProjection : IMachineObserver<CoordinatorState, Coo
         }
     }
 
+    /// <summary>The store does not answer, or answers again (null). Matters only to who waits for the row.</summary>
+    public void OnStoreAway((DateTimeOffset Since, string Why)? away)
+    {
+        lock (_sync)
+        {
+            if (_storeAway == away) return;
+            _storeAway = away;
+            _progressChanges++;
+            Changed();
+        }
+    }
+
     /// <summary>The view, and what ends when it changes.</summary>
     public (MigrationView? View, Task Changed) Read()
     {
         lock (_sync)
-            return (_state.Plan is null ? null : MigrationViews.Of(_state, _events, _progress, Version), _changed.Task);
+            return (_state.Plan is null ? null : View(), _changed.Task);
+    }
+
+    private MigrationView View()
+    {
+        var view = MigrationViews.Of(_state, _events, _progress, Version);
+        if (_storeAway is not var (since, why) || !_state.AwaitsTheRow) return view;
+        // A row that was waited for before the store went away could have been read until then.
+        var from = _events[^1].At > since ? _events[^1].At : since;
+        return MigrationViews.InDoubt(view, from, why);
     }
 
     /// <summary>Grows with every change, and does not fall when another coordinator, which has seen other progress, carries on.</summary>

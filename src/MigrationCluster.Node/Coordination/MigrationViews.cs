@@ -23,6 +23,16 @@ public static class MigrationViews
             PlanOf(plan, events), Heard<IncomingDiscarded>(events).FirstOrDefault()?.ReceivedBytes);
     }
 
+    /// <summary>A fact of the view, never of the journal: who cannot read the row cannot write it down either.</summary>
+    public static MigrationView InDoubt(MigrationView view, DateTimeOffset since, string why) => view with
+    {
+        Phase = "InDoubt",
+        Outcome = Outcomes.InDoubt,
+        Doubt = new DoubtView(since, why,
+            $"the coordinator asks on and decides as soon as the row of {view.Guest} can be read: committed, {view.Destination} runs it; " +
+            $"aborted, {view.Source} does. Until then neither host may; bring the store back, nothing else is needed"),
+    };
+
     /// <summary>What planning found and was accepted; where the real devices have told what they drop, their word counts.</summary>
     private static PlanView? PlanOf(MigrationPlan plan, IReadOnlyList<CoordinatorEvent> events)
     {
@@ -44,7 +54,7 @@ public static class MigrationViews
     public static string OutcomeOf(CoordinatorState state) => state switch
     {
         { Phase: MigrationPhase.GuestLost } => Outcomes.GuestLost,
-        _ when !IsOver(state) => state.Phase == MigrationPhase.InDoubt ? Outcomes.InDoubt : Outcomes.Running,
+        _ when !IsOver(state) => Outcomes.Running,
         { Phase: MigrationPhase.Completed } => Outcomes.Completed,
         { Phase: MigrationPhase.Cancelled } => Outcomes.Cancelled,
         _ => Outcomes.OfRollback(state.Refused, [.. state.Reasons.Select(reason => reason.Code)]),

@@ -40,6 +40,7 @@ public sealed class Migrations(
     private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationView> _ended = [];
+    private (DateTimeOffset Since, string Why)? _storeAway;
     private readonly SemaphoreSlim _planning = new(1, 1);
     private readonly SemaphoreSlim _opening = new(1, 1);
 
@@ -59,12 +60,21 @@ public sealed class Migrations(
         }
     }
 
+    /// <summary>How the store stands, round after round.</summary>
+    /// <param name="problem">why it does not answer; null: it does.</param>
+    public void StoreStands(string? problem)
+    {
+        _storeAway = problem is null ? null : (_storeAway?.Since ?? time.GetUtcNow(), _storeAway?.Why ?? problem);
+        foreach (var running in _running.Values) running.Projection.OnStoreAway(_storeAway);
+        foreach (var shown in _elsewhere.Values) shown.OnStoreAway(_storeAway);
+    }
+
     /// <summary>Takes on a migration that is this coordinator's under <paramref name="term"/> from now on.</summary>
     public async Task TakeOnAsync(MigrationId id, Term term, CancellationToken cancellationToken)
     {
+        var (state, events) = await ReadAsync(id, cancellationToken);
         await LetGoAsync(id);
         _elsewhere.TryRemove(id, out _);
-        var (state, events) = await ReadAsync(id, cancellationToken);
         if (state.Plan is not { } plan)
         {
             await GiveUpUnplannedAsync(id, cancellationToken);
@@ -175,10 +185,23 @@ public sealed class Migrations(
     public async Task<IReadOnlyList<MigrationView>> ListAsync(CancellationToken cancellationToken)
     {
         var views = new List<MigrationView>();
-        foreach (var id in await journal.ListAsync(cancellationToken))
+        foreach (var id in await ListIdsAsync(cancellationToken))
             if (await LookAsync(id, cancellationToken) is { } view)
                 views.Add(view);
         return [.. views.OrderBy(view => view.StartedAt)];
+    }
+
+    /// <summary>While the store does not answer, those that this coordinator knows: what is in doubt is among them.</summary>
+    private async Task<IReadOnlyList<MigrationId>> ListIdsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await journal.ListAsync(cancellationToken);
+        }
+        catch (IOException) when (!_running.IsEmpty || !_elsewhere.IsEmpty)
+        {
+            return [.. _running.Keys.Union(_elsewhere.Keys).Union(_ended.Keys)];
+        }
     }
 
     public async Task<Answer<MigrationView>> GetAsync(string id, CancellationToken cancellationToken) =>
@@ -266,7 +289,17 @@ public sealed class Migrations(
     {
         if (_running.TryGetValue(id, out var running) && running.Projection.Read().View is { } view) return view;
         if (_ended.TryGetValue(id, out var ended)) return ended;
-        var (state, events) = await ReadAsync(id, cancellationToken);
+        CoordinatorState state;
+        IReadOnlyList<CoordinatorEvent> events;
+        try
+        {
+            (state, events) = await ReadAsync(id, cancellationToken);
+        }
+        catch (IOException) when (_elsewhere.TryGetValue(id, out var known) && known.Read().View is { } last)
+        {
+            return last;
+        }
+
         if (state.Plan is null) return null;
         var projection = _elsewhere.GetOrAdd(id, _ => new MigrationProjection());
         projection.OnRecovered(state, events);

@@ -67,6 +67,7 @@ public sealed class Tenures(
                 return;
             }
 
+            migrations.StoreStands(problem);
             if (problem is not null && problem != last) logger.LogWarning("the store cannot be reached: {Reason}", problem);
             else if (problem is null && last is not null) logger.LogInformation("the store answers again");
             last = problem;

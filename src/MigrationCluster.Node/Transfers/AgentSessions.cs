@@ -9,10 +9,10 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
-using Destinations = MigrationCluster.Protocol.Machines.IStateMachine<
+using DestinationActor = MigrationCluster.Node.Actors.MachineActor<
     MigrationCluster.Protocol.Destination.DestinationState, MigrationCluster.Protocol.Destination.DestinationCommand,
     MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Destination.DestinationEffect>;
-using DestinationActor = MigrationCluster.Node.Actors.MachineActor<
+using Destinations = MigrationCluster.Protocol.Machines.IStateMachine<
     MigrationCluster.Protocol.Destination.DestinationState, MigrationCluster.Protocol.Destination.DestinationCommand,
     MigrationCluster.Protocol.Migration.AgentEvent, MigrationCluster.Protocol.Destination.DestinationEffect>;
 using SourceActor = MigrationCluster.Node.Actors.MachineActor<

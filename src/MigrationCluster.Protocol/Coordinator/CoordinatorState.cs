@@ -21,7 +21,6 @@ public enum MigrationPhase
     RollingBack,
     Failed,
     Cancelled,
-    InDoubt,
     GuestLost,
 }
 
@@ -56,6 +55,12 @@ public sealed record CoordinatorState(
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
         null, null, null, null, false, false, false, false, false, false, false, []);
+
+    /// <summary>The row decides, and both sides are held until it has: no coordinator that cannot read it knows who may run the guest. From
+    /// the moment the source is asked to yield it may have.</summary>
+    public bool AwaitsTheRow => (Decision == OwnershipDecision.Undecided && (Phase == MigrationPhase.Committing
+            || (Phase == MigrationPhase.RollingBack && Yielded)))
+        || (Phase == MigrationPhase.Resuming && DestinationDone);
 
     /// <summary>Nothing is left to do for this migration.</summary>
     public bool Ended => Phase is MigrationPhase.Failed or MigrationPhase.Cancelled or MigrationPhase.GuestLost

@@ -14,7 +14,6 @@ public sealed class MigrateCommandTests
     [InlineData(Outcomes.Refused, 3)]
     [InlineData(Outcomes.Aborted, 4)]
     [InlineData(Outcomes.Cancelled, 5)]
-    [InlineData(Outcomes.InDoubt, 7)]
     public async Task Watches_to_the_end_and_exits_with_the_outcome(string outcome, int code)
     {
         await using var fake = (await FakeCoordinator.StartAsync())
@@ -26,6 +25,30 @@ public sealed class MigrateCommandTests
         Assert.Contains("GET /v1/migrations/m-1/watch?after=2", fake.Requests);
         Assert.Contains("[  0.01 s]  Preparing", ran.Output);
         Assert.Empty(ran.Error);
+    }
+
+    [Fact]
+    public async Task A_migration_in_doubt_is_watched_on_and_says_since_when_why_and_what_ends_it()
+    {
+        var doubt = new DoubtView(new DateTimeOffset(2030, 1, 2, 3, 4, 9, TimeSpan.Zero), "the store is away", "bring it back");
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On(Start, Samples.Migration(Outcomes.Running, 1))
+            .OnEach(Watch, Samples.Migration(Outcomes.InDoubt, 2) with { Doubt = doubt }, Samples.Migration(Outcomes.Completed, 3));
+        var ran = await Ran.Migctl("migrate", "web", "--to", "beta", "--coordinator", fake.Url);
+        Assert.Equal(0, ran.Code);
+        Assert.Contains("InDoubt since 03:04:09Z: the store is away; bring it back", ran.Output);
+        Assert.Contains("no longer in doubt", ran.Output);
+    }
+
+    [Fact]
+    public async Task A_watch_that_ends_at_its_limit_in_doubt_exits_with_7()
+    {
+        var doubt = new DoubtView(default, "the store is away", "bring it back");
+        await using var fake = (await FakeCoordinator.StartAsync())
+            .On("GET /v1/migrations/m-1", Samples.Migration(Outcomes.InDoubt, 2) with { Doubt = doubt }).OnEach(Watch);
+        var ran = await Ran.Migctl("migration", "watch", "m-1", "--limit", "50ms", "--coordinator", fake.Url);
+        Assert.Equal(7, ran.Code);
+        Assert.Contains("Stopped watching at the limit; m-1 goes on.", ran.Error);
     }
 
     [Fact]

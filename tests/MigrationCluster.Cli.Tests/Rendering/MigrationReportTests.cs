@@ -43,7 +43,7 @@ public sealed class MigrationReportTests
     [InlineData(Outcomes.Aborted, "Aborted by a limit: web runs on alpha as before")]
     [InlineData(Outcomes.Cancelled, "Cancelled: web runs on alpha as before")]
     [InlineData(Outcomes.GuestLost, "Guest lost: no complete copy of web is left")]
-    [InlineData(Outcomes.InDoubt, "In doubt: who may run web is not decided yet")]
+    [InlineData(Outcomes.InDoubt, "In doubt: nobody can say now who may run web")]
     public void Says_where_the_guest_is_and_why(string outcome, string headline) => Assert.Equal(
         $"{headline}\n  - because [some.code]\n    do that\n",
         Render(Samples.Migration(outcome, reasons: [new Reason("some.code", "because", "do that")])));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using MigrationCluster.Api;
 using MigrationCluster.Devices.Emulated;
 using MigrationCluster.Node.Agents;
@@ -62,15 +63,27 @@ internal sealed class FakeAgents : IAgents
         return Task.FromResult(Versions.GetValueOrDefault(agent.Value));
     }
 
-    public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>Orders that came in; each is accepted, and nothing follows from it.</summary>
+    public ConcurrentQueue<AgentCommand> Sent { get; } = [];
 
-    public Task<HostTraces?> TracesAsync(HostName agent, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>What a host shows of itself; one that is not in it does not answer.</summary>
+    public Dictionary<string, HostTraces> Traces { get; } = [];
+
+    public Task<ApiError?> SendAsync(HostName agent, AgentCommand command, CancellationToken cancellationToken)
+    {
+        Sent.Enqueue(command);
+        return Task.FromResult<ApiError?>(null);
+    }
+
+    public Task<HostTraces?> TracesAsync(HostName agent, CancellationToken cancellationToken) =>
+        Traces.TryGetValue(agent.Value, out var traces)
+            ? Task.FromResult<HostTraces?>(traces)
+            : throw new AgentUnreachableException(agent, "silent");
 
     public Task<Inventory> InventoryAsync(HostName agent, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(
-        HostName agent, MigrationId migration, CancellationToken cancellationToken) => throw new NotSupportedException();
+        HostName agent, MigrationId migration, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<AgentEvent>>([]);
 
     public static SetupRecord Record(string device, int slot, DeviceDescriptor descriptor) => new(device, slot, descriptor);
 }
