@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Ownership;
@@ -22,6 +23,9 @@ public sealed class FenceFile : IDisposable
 {
     private const string LockName = GuestFiles.Fence + ".lock";
     private const string TemporaryName = GuestFiles.Fence + ".tmp";
+    private const string FailpointScope = "fence";
+    private const string Launched = "Launched";
+    private const string Raised = "Raised";
 
     private readonly string _directory;
     private readonly SafeFileHandle _lockFile;
@@ -34,6 +38,13 @@ public sealed class FenceFile : IDisposable
         _lockFile = lockFile;
         _record = Read(directory);
     }
+
+    /// <summary>The environment variable by which a guest process arms its failpoints; it is told of them by the daemon's own.</summary>
+    public const string FailpointVariable = "MC_GUEST_FAILPOINTS";
+
+    /// <summary>Of every change of the record, before it is written and once it is on disk; in whichever process makes it.</summary>
+    public static IReadOnlyList<string> FailpointNames { get; } =
+        [.. ((string[])[Launched, Raised, .. Enum.GetNames<Vote>()]).SelectMany(what => Failpoints.Around(FailpointScope, what))];
 
     /// <summary>The record on disk; null: there is none yet.</summary>
     public FenceRecord? Record
@@ -103,7 +114,7 @@ public sealed class FenceFile : IDisposable
         {
             if (_record is not null && record.Fence < _record.Fence)
                 throw new FenceFileException($"fence {record.Fence} is older than {_record.Fence} in {_directory}");
-            Write(record);
+            Write(record, Launched);
         }
     }
 
@@ -115,7 +126,7 @@ public sealed class FenceFile : IDisposable
         lock (_sync)
         {
             var raised = Existing().TryRaise(fence);
-            if (raised is not null && raised != _record) Write(raised);
+            if (raised is not null && raised != _record) Write(raised, Raised);
             return raised;
         }
     }
@@ -128,7 +139,7 @@ public sealed class FenceFile : IDisposable
         lock (_sync)
         {
             var (cast, refusal) = Existing().TryCast(vote, digest);
-            if (cast is not null && cast != _record) Write(cast);
+            if (cast is not null && cast != _record) Write(cast, vote.ToString());
             return (cast, refusal);
         }
     }
@@ -138,8 +149,9 @@ public sealed class FenceFile : IDisposable
     private FenceRecord Existing() =>
         _record ?? throw new FenceFileException($"{_directory} holds no fence record");
 
-    private void Write(FenceRecord record)
+    private void Write(FenceRecord record, string what)
     {
+        Failpoints.Reach(FailpointScope, "before", what);
         string temporary = Path.Combine(_directory, TemporaryName);
         using (var file = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write))
         {
@@ -148,6 +160,7 @@ public sealed class FenceFile : IDisposable
         }
         File.Move(temporary, Path.Combine(_directory, GuestFiles.Fence), overwrite: true);
         SyncDirectory(_directory);
+        Failpoints.Reach(FailpointScope, "after", what);
         _record = record;
     }
 

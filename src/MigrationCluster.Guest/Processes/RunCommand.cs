@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using MigrationCluster.Devices.Faults;
+using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Guest.Launch;
 
 namespace MigrationCluster.Guest.Processes;
@@ -35,6 +37,7 @@ internal static class RunCommand
         if (!Session.TryLeave()) Log("warning: cannot get a session of its own; a terminal's Ctrl-C ends this guest");
         try
         {
+            Failpoints.Arm(Environment.GetEnvironmentVariable(FenceFile.FailpointVariable), FenceFile.FailpointNames);
             await using var guest = await GuestProcess.StartAsync(directory, Log);
             await Task.WhenAny(ended.Task, guest.ShutDownRequested);
             Log("shuts down");
@@ -43,6 +46,10 @@ internal static class RunCommand
         catch (LaunchException e)
         {
             return Fail(e.Message, ExitCode.Usage);
+        }
+        catch (FormatException e)
+        {
+            return Fail($"{FenceFile.FailpointVariable}: {e.Message}", ExitCode.Usage);
         }
         catch (IOException e)
         {

@@ -1,3 +1,4 @@
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Protocol.Machines;
 
 namespace MigrationCluster.Node.Actors;
@@ -15,6 +16,9 @@ namespace MigrationCluster.Node.Actors;
 /// one that ended and is still pending is started again after a back-off, one that is no longer pending is cancelled, and
 /// an effect never runs twice at a time. So effects happen at least once, and are idempotent. A crash of a message rebuilds the
 /// state from the log; effects under way go on and are held against the rebuilt state's Pending.
+///
+/// Failpoints: <c>before:EVENT</c> and <c>after:EVENT</c> its append, <c>effect:EFFECT</c> when one has acted and nobody has heard of it yet;
+/// their scope is the machine's name.
 /// </summary>
 public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
     : Actor<MachineActor<TState, TCommand, TEvent, TEffect>.Message>
@@ -22,6 +26,8 @@ public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
     where TCommand : class
     where TEffect : class
 {
+    private static readonly string Scope = typeof(TEffect).Name.Replace("Effect", "", StringComparison.Ordinal).ToLowerInvariant();
+
     private readonly IStateMachine<TState, TCommand, TEvent, TEffect> _machine;
     private readonly TState _initial;
     private readonly IEventLog<TEvent> _log;
@@ -98,13 +104,21 @@ public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
         var decision = _machine.Decide(State, command);
         if (decision is Accepted<TEvent>({ Count: > 0 } events))
         {
+            Reach("before", events);
             await _log.AppendAsync(events, cancellationToken);
+            Reach("after", events);
             var state = events.Aggregate(State, _machine.Evolve);
             _state = state;
             _observer?.OnEvolved(state, events);
         }
 
         return decision;
+    }
+
+    private static void Reach(string when, IReadOnlyList<TEvent> events)
+    {
+        if (!Failpoints.Armed) return;
+        foreach (var e in events) Failpoints.Reach(Scope, when, StepName.Of(e!));
     }
 
     private void StartPending()
@@ -134,6 +148,7 @@ public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
         {
             if (wait > TimeSpan.Zero) await Task.Delay(wait, Time, cancel.Token);
             command = await _runner.RunAsync(effect, cancel.Token);
+            if (Failpoints.Armed) Failpoints.Reach(Scope, "effect", StepName.Of(effect));
         }
         catch (Exception) when (cancel.IsCancellationRequested)
         {

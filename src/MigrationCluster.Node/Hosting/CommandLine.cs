@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
+using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Protocol.Identity;
 
 namespace MigrationCluster.Node.Hosting;
@@ -92,6 +93,10 @@ public static class CommandLine
             HelpName = "STRING",
         };
         var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join, engine, connection };
+        var failpoints = new Command(
+            "failpoints", $"Lists the failpoints that {FailpointNames.Variable} and {FenceFile.FailpointVariable} can arm, for tests of recovery (docs/recovery.md).");
+        failpoints.SetAction(_ => Console.Out.WriteLine(string.Join('\n', FailpointNames.All)));
+        root.Add(failpoints);
         root.SetAction((parsed, cancellationToken) =>
         {
             var coordinators = parsed.GetValue(join) ?? [];

@@ -33,6 +33,7 @@ public sealed class NodeHost : IAsyncDisposable
     /// <returns>the exit status.</returns>
     public static async Task<int> RunAsync(NodeOptions options, CancellationToken cancellationToken)
     {
+        FailpointNames.Arm();
         await using var node = await StartAsync(options, null, cancellationToken);
         await Console.Out.WriteLineAsync($"listening on {node.Address}".AsMemory(), cancellationToken);
         await Console.Out.FlushAsync(cancellationToken);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using MigrationCluster.DataPlane;
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
@@ -66,7 +67,9 @@ public static class NodeServices
             provider.GetRequiredService<NodeOptions>().Connection is { } connection
                 ? new PostgresStore(connection, provider.GetRequiredService<DataDirectory>().NodeId)
                 : new SqliteStore(provider.GetRequiredService<DataDirectory>().CoordinatorStore)));
-        services.AddSingleton<IGuestRows>(provider => provider.GetRequiredService<IEngine>());
+        services.AddSingleton<IGuestRows>(provider => Failpoints.Armed
+            ? new FailpointRows(provider.GetRequiredService<IEngine>())
+            : provider.GetRequiredService<IEngine>());
         services.AddSingleton<IMigrationJournal>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<IMigrationOwnership>(provider => provider.GetRequiredService<IEngine>());
         services.AddSingleton<IMembership>(provider => provider.GetRequiredService<IEngine>());
