@@ -5,7 +5,7 @@ namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>
 /// Real nodes, alpha (the coordinator), beta and where a test wants it gamma, in a folder with a short name, and the guests a test
-/// starts there; with a database the coordinators are three nodes of their own, c1 to c3. At its end
+/// starts there; with a database the coordinators are three nodes of their own, c1 to c3, and where a test wants one apart, c1 alone. At its end
 /// the guests are stopped and the nodes asked to end, and nothing may be left: no file of a guest's process, and no process that
 /// names the folder.
 /// </summary>
@@ -14,12 +14,15 @@ internal sealed class Fleet : IAsyncDisposable
     public const string Alpha = "alpha";
     public const string Beta = "beta";
     public const string Gamma = "gamma";
+    public const string Coordinator = "c1";
     public const string Guest = "g";
 
     private readonly Dictionary<string, NodeProcess> _nodes = [];
     private readonly string _folder = Create();
 
-    private Fleet(string? database) => Database = database;
+    private readonly bool _apart;
+
+    private Fleet(string? database, bool apart) => (Database, _apart) = (database, apart);
 
     /// <summary>The coordinators' database; null: the embedded engine.</summary>
     public string? Database { get; }
@@ -30,18 +33,20 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Of the first: what is asked of it, it coordinates.</summary>
     public ClusterClient First { get; private set; } = null!;
 
-    private IReadOnlyList<string> Coordinators => Database is null ? [Alpha] : ["c1", "c2", "c3"];
+    private IReadOnlyList<string> Coordinators =>
+        Database is not null ? [Coordinator, "c2", "c3"] : _apart ? [Coordinator] : [Alpha];
 
     /// <param name="betaConfiguration">beta's, where it is not to be as alpha's.</param>
     /// <param name="guest">running on alpha from the start; null: none.</param>
     /// <param name="database">connection string of the coordinators' PostgreSQL; null: alpha coordinates, on the embedded engine.</param>
     /// <param name="alphaConfiguration">alpha's, where it is not the common one.</param>
     /// <param name="gammaConfiguration">null: there is no gamma.</param>
+    /// <param name="apart">the coordinator of the embedded engine is a node of its own, c1.</param>
     public static async Task<Fleet> StartAsync(
         int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null, string? database = null,
-        string? alphaConfiguration = null, string? gammaConfiguration = null)
+        string? alphaConfiguration = null, string? gammaConfiguration = null, bool apart = false)
     {
-        var fleet = new Fleet(database);
+        var fleet = new Fleet(database, apart);
         try
         {
             foreach (string coordinator in fleet.Coordinators)
@@ -53,7 +58,7 @@ internal sealed class Fleet : IAsyncDisposable
 
             await File.WriteAllTextAsync(fleet.PathOf("alpha.json"), alphaConfiguration ?? Configuration(memoryMiB));
             await File.WriteAllTextAsync(fleet.PathOf("beta.json"), betaConfiguration ?? Configuration(memoryMiB));
-            if (database is not null) await fleet.StartNodeAsync(Alpha);
+            if (database is not null || apart) await fleet.StartNodeAsync(Alpha);
             await fleet.StartNodeAsync(Beta);
             if (gammaConfiguration is not null)
             {
@@ -71,10 +76,10 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
-    public static string Configuration(int memoryMiB) => $$"""
+    public static string Configuration(int memoryMiB, int gpuMiB = 128) => $$"""
         { "memoryMiB": {{memoryMiB}}, "templates": {
             "net": { "model": "net", "parameters": { "dma-rate": "2", "p2p-rate": "100" } },
-            "gpu": { "model": "gpu", "parameters": { "memory-mib": "128", "dirty-rate": "8" } },
+            "gpu": { "model": "gpu", "parameters": { "memory-mib": "{{gpuMiB}}", "dirty-rate": "8" } },
             "serial": { "model": "serial" } } }
         """;
 
@@ -92,7 +97,7 @@ internal sealed class Fleet : IAsyncDisposable
     public GuestOnHost Files(string host, string guest = Guest) => new(Path.Combine(_folder, host, "guests", guest));
 
     /// <summary>Starts a node, or starts it again on its own data; the coordinator where it was, everybody else anywhere.</summary>
-    public async Task StartNodeAsync(string host)
+    public async Task StartNodeAsync(string host, Armed? armed = null)
     {
         string listen = "127.0.0.1:0";
         if (_nodes.Remove(host, out var before))
@@ -105,13 +110,27 @@ internal sealed class Fleet : IAsyncDisposable
             ? [.. Coordinators.SelectMany(name => (string[])["--join", Node(name).Address.ToString().TrimEnd('/')])]
             : Database is null ? ["--coordinator"] : ["--coordinator", "--engine", "postgres", "--connection", Database];
         _nodes[host] = await NodeProcess.StartAsync(
-            PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role]);
+            PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role], armed);
         if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address);
         if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address);
         if (Client is null) return;
         await Eventually.TrueAsync($"{host} has joined", async () =>
             (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
     }
+
+    /// <summary>Ends a node in good order and starts it again; guests go on.</summary>
+    public async Task RestartNodeAsync(string host, Armed? armed)
+    {
+        Assert.Equal(0, await Node(host).EndAsync());
+        await StartNodeAsync(host, armed);
+    }
+
+    /// <summary>Returns once every node is with the coordinator, which may just have been restarted.</summary>
+    public Task UntilJoinedAsync() => Eventually.TrueAsync("every node is with the coordinator", async () =>
+    {
+        var nodes = await Client.ListNodesAsync(default);
+        return _nodes.Keys.All(host => nodes.Any(node => node.Name == host && node.Reachable));
+    });
 
     public string[] Arguments(string host, string listen, string dataDirectory) =>
     [
@@ -120,6 +139,13 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async Task StartGuestAsync(GuestSpec? spec = null, string host = Alpha) => await Client.StartGuestAsync(
         JsonSerializer.Serialize(new StartGuestRequest(host, spec ?? Spec()), Json.Requests), default);
+
+    /// <summary>What every node and guest process has said, for a test that failed.</summary>
+    public string Logs() => string.Join('\n', Directory.EnumerateFiles(_folder, "*.log*", SearchOption.AllDirectories)
+        .Select(file => $"== {file}\n{File.ReadAllText(file)}"));
+
+    /// <summary>Kills everything and removes the folder: nothing is known of what a failed test left.</summary>
+    public Task AbandonAsync() => RemoveAsync([]);
 
     public async ValueTask DisposeAsync()
     {

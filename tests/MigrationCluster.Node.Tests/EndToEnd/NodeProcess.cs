@@ -2,6 +2,11 @@ using System.Diagnostics;
 
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
+/// <summary>Failpoints, as in the environment of a daemon.</summary>
+/// <param name="Daemon">its own.</param>
+/// <param name="Guests">of the guest processes it launches.</param>
+internal sealed record Armed(string? Daemon = null, string? Guests = null);
+
 /// <summary>One mc-node as an operator runs it: its own process, its log in the fleet's folder.</summary>
 internal sealed class NodeProcess : IDisposable
 {
@@ -18,11 +23,14 @@ internal sealed class NodeProcess : IDisposable
 
     public string Log => File.ReadAllText(_log);
 
+    public bool HasEnded => _process.HasExited;
+
     /// <summary>Returns when it listens.</summary>
     /// <param name="log">its output is appended there.</param>
-    public static async Task<NodeProcess> StartAsync(string log, params string[] arguments)
+    /// <param name="armed">the failpoints that it and the guest processes it launches are armed with; null: none.</param>
+    public static async Task<NodeProcess> StartAsync(string log, string[] arguments, Armed? armed = null)
     {
-        var node = Run(log, arguments);
+        var node = Run(log, arguments, armed);
         long before = new FileInfo(log) is { Exists: true } file ? file.Length : 0;
         string? ready = null;
         await Eventually.TrueAsync($"mc-node listens: {log}", () =>
@@ -39,7 +47,7 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Runs a node that is expected to end by itself.</summary>
     public static async Task<(int Status, string Output)> RunToEndAsync(string log, params string[] arguments)
     {
-        using var node = Run(log, arguments);
+        using var node = Run(log, arguments, null);
         await node._process.WaitForExitAsync().WaitAsync(Eventually.Limit);
         return (node._process.ExitCode, node.Log);
     }
@@ -60,9 +68,11 @@ internal sealed class NodeProcess : IDisposable
 
     public void Dispose() => _process.Dispose();
 
-    private static NodeProcess Run(string log, string[] arguments)
+    private static NodeProcess Run(string log, string[] arguments, Armed? armed)
     {
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
+        start.Environment["MC_FAILPOINTS"] = armed?.Daemon;
+        start.Environment["MC_GUEST_FAILPOINTS"] = armed?.Guests;
         foreach (string argument in (string[])
             ["-c", "exec </dev/null >>\"$1\" 2>&1; shift; exec \"$@\"", "sh", log, Executable, .. arguments])
             start.ArgumentList.Add(argument);

@@ -1,0 +1,119 @@
+using MigrationCluster.Node.Hosting;
+
+namespace MigrationCluster.Node.Tests.EndToEnd.Recovery;
+
+/// <summary>What goes on, and what is made to go wrong besides, while a process is killed at its failpoint.</summary>
+public enum Story
+{
+    /// <summary>The guest moves.</summary>
+    Moves,
+
+    /// <summary>The destination holds everything, but cannot say so: the whole way back.</summary>
+    RollsBack,
+
+    /// <summary>The source cannot send the final state.</summary>
+    SourceFails,
+
+    /// <summary>An operator cancels during pre-copy.</summary>
+    Cancelled,
+
+    /// <summary>The coordinator dies in Negotiating; whoever takes the migration on raises the term.</summary>
+    TakenOver,
+
+    /// <summary>The source's guest process dies as it yields: its death stands for its vote.</summary>
+    SourceGuestDies,
+
+    /// <summary>The destination's guest process dies as it takes its permit: it never ran.</summary>
+    NeverRan,
+
+    /// <summary>The destination's guest process dies with its permit taken: it may have run.</summary>
+    MayHaveRun,
+
+    /// <summary>The source takes longer to release its copy than it may.</summary>
+    ReleaseOverdue,
+
+    /// <summary>The source stands still while its guest is paused, for longer than it may.</summary>
+    Deadline,
+
+    /// <summary>A second guest is started.</summary>
+    Starts,
+}
+
+/// <summary>One process killed at one place.</summary>
+/// <param name="Point">the failpoint's name.</param>
+/// <param name="Time">the how manieth time it is reached.</param>
+/// <param name="Where">coordinator, source, destination: their daemons; source-guest, destination-guest.</param>
+/// <param name="Lost">no complete copy is left that may run: the guest is lost, and said to be.</param>
+public sealed record FailpointCase(string Point, string Where, Story Story = Story.Moves, int Time = 1, bool Lost = false)
+{
+    /// <summary>Not reached by any story, and why.</summary>
+    public static IReadOnlyDictionary<string, string> NotReached { get; } = new Dictionary<string, string>
+    {
+        ["SwitchOverPutOff"] = "needs a device that is set up anew between the last pass and the pause",
+        ["SetupRefused"] = "needs devices that only the real destination tells apart; nothing has moved by then",
+    };
+
+    private static readonly (Story Story, string[] Steps)[] Stories =
+    [
+        (Story.RollsBack, ["AbortChosen", "GuestKept", "IncomingDiscarded", "DestinationFailed", "KeepGuest", "DiscardIncoming", "Aborted",
+            "KeepRequested", "KeepVoted", "DiscardRequested", "Discard", "Raised", "Kept"]),
+        (Story.SourceFails, ["SourceFailed"]),
+        (Story.Cancelled, ["CancelRequested"]),
+        (Story.TakenOver, ["TookOver", "FenceRaised"]),
+        (Story.SourceGuestDies, ["SourceGuestDied"]),
+        (Story.NeverRan, ["ProofRequested", "ProvenNeverRan", "ProveNeverRan"]),
+        (Story.MayHaveRun, ["MayHaveRun"]),
+        (Story.ReleaseOverdue, ["ReleaseOverdue"]),
+        (Story.Deadline, ["Alarm"]),
+        (Story.Starts, ["Settled"]),
+    ];
+
+    /// <summary>Every failpoint once, and those that a migration passes again and again at its later turns too.</summary>
+    public static IReadOnlyList<FailpointCase> All { get; } =
+    [
+        .. FailpointNames.All.Where(name => Scope(name) != "fence" && !NotReached.ContainsKey(Step(name)))
+            .Select(name => new FailpointCase(name, Scope(name) == "row" ? "coordinator" : Scope(name), StoryOf(Step(name)))
+            {
+                Lost = Step(name) == "MayHaveRun",
+            }),
+        .. Fence("source", "Yielded", Story.SourceGuestDies),
+        .. Fence("destination", "Raised", Story.RollsBack),
+        .. Fence("source-guest", "Raised", Story.Moves, lost: true),
+        .. Fence("source-guest", "Kept", Story.RollsBack, lost: true),
+        .. Fence("source-guest", "Yielded", Story.Moves),
+        .. Fence("destination-guest", "Launched", Story.Moves),
+        .. Fence("destination-guest", "Verified", Story.Moves),
+        new("fence:before:Permit", "destination-guest"),
+        new("fence:after:Permit", "destination-guest", Lost: true),
+    ];
+
+    /// <summary>A few that stand for all: each process, each side of the two votes, the decision and the permit.</summary>
+    public static IReadOnlyList<FailpointCase> Chosen { get; } =
+    [
+        new("row:after:Undecided", "coordinator"),
+        new("row:after:Committed", "coordinator"),
+        new("source:before:GuestYielded", "source"),
+        new("source:after:KeepVoted", "source", Story.RollsBack),
+        new("destination:before:DestinationVerified", "destination"),
+        new("destination:after:RunRequested", "destination"),
+        new("fence:before:Permit", "destination-guest"),
+        new("fence:after:Yielded", "source-guest"),
+    ];
+
+    /// <summary>As the environment of the process that is to die says it.</summary>
+    public string Armed => $"{Point}@{Time}=kill";
+
+    public bool IsGuest => Where.EndsWith("-guest", StringComparison.Ordinal);
+
+    /// <summary>Short: a runner shows no more than 50 characters of it.</summary>
+    public override string ToString() => $"{Point}@{Time} {Story} {Where}";
+
+    private static FailpointCase[] Fence(string where, string vote, Story story, bool lost = false) =>
+        [new($"fence:before:{vote}", where, story, 1, lost), new($"fence:after:{vote}", where, story, 1, lost)];
+
+    private static Story StoryOf(string step) => Stories.FirstOrDefault(entry => entry.Steps.Contains(step)).Story;
+
+    private static string Scope(string name) => name.Split(':')[0];
+
+    private static string Step(string name) => name.Split(':')[2];
+}
