@@ -1,13 +1,17 @@
+using System.Diagnostics;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Tests.Fakes;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Vfio;
+using Xunit.Abstractions;
 
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>Three coordinators on one PostgreSQL; what becomes of a migration when its coordinator or the store fails.</summary>
 [Collection(EndToEndTest.Name)]
-public sealed class CoordinatorFaultTests(Engines engines) : IClassFixture<Engines>
+public sealed class CoordinatorFaultTests(Engines engines, ITestOutputHelper output) : IClassFixture<Engines>
 {
-    private const string Owner = "c1";
+    private const string Owner = Fleet.Coordinator;
 
     [Theory, OnPostgres]
     public async Task A_killed_coordinators_migration_is_carried_on_by_another(string engine)
@@ -16,7 +20,11 @@ public sealed class CoordinatorFaultTests(Engines engines) : IClassFixture<Engin
         var held = await fleet.HoldAsync(FleetMigrations.PreCopy);
 
         await fleet.Node(Owner).KillAsync();
+        var dead = Stopwatch.StartNew();
         Release(fleet);
+        await Eventually.TrueAsync("another has taken it on", async () =>
+            (await Engines.ReadJournalAsync(fleet.Database!, held.Id)).Any(entry => entry.Type == "TookOver"));
+        output.WriteLine($"another coordinator carries on {dead.ElapsedMilliseconds} ms after the kill");
         var ended = await fleet.UntilEndedAsync(held.Id);
 
         Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
@@ -93,6 +101,59 @@ public sealed class CoordinatorFaultTests(Engines engines) : IClassFixture<Engin
         var view = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
         Assert.Equal(ended.Outcome == Outcomes.Completed ? Fleet.Beta : Fleet.Alpha, view.Host);
         await fleet.AssertRunsAsync(view.Host);
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_store_that_goes_away_after_the_yield_holds_both_sides_until_it_is_back(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var migration = await HoldBeforeTheDecisionAsync(fleet);
+
+        engines.Server.Stop();
+        Signals.Thaw(fleet.Node(Owner).Id);
+        await Eventually.TrueAsync("the migration is in doubt", async () =>
+            (await fleet.First.GetMigrationAsync(migration.Id, default)).Phase == "InDoubt");
+        // Longer than a paused guest waits for its owner: this one has none until the row can be read.
+        await Task.Delay(CoordinatorMachine.PauseDeadline + TimeSpan.FromSeconds(1));
+        foreach (string host in (string[])[Fleet.Alpha, Fleet.Beta])
+            Assert.Contains(await fleet.Files(host).MachineStateAsync(), (DeviceState[])[DeviceState.Stop, DeviceState.StopCopy]);
+
+        engines.Server.Start();
+        var ended = await fleet.UntilEndedAsync(migration.Id);
+        Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
+        await fleet.AssertRunsAsync(Fleet.Beta);
+        Assert.Empty(fleet.Files(Fleet.Alpha).Leftovers());
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_coordinator_that_stood_still_at_the_decision_decides_nothing_when_it_goes_on(string engine)
+    {
+        await using var fleet = await StartAsync(engine);
+        var migration = await HoldBeforeTheDecisionAsync(fleet);
+
+        var ended = await fleet.UntilEndedAsync(migration.Id);
+        Assert.True(ended.Outcome == Outcomes.Completed, FleetMigrations.Describe(ended));
+        var (journal, row) = (await Engines.ReadJournalAsync(fleet.Database!, migration.Id), await Engines.ReadRowAsync(fleet.Database!, Fleet.Guest));
+
+        Signals.Thaw(fleet.Node(Owner).Id);
+        await Eventually.TrueAsync("the old coordinator lets go of it", () => Task.FromResult(
+            fleet.Node(Owner).Log.Contains($"another coordinator has taken {migration.Id} on", StringComparison.Ordinal)));
+
+        Assert.Equal(journal, await Engines.ReadJournalAsync(fleet.Database!, migration.Id));
+        Assert.Equal(row, await Engines.ReadRowAsync(fleet.Database!, Fleet.Guest));
+        await fleet.AssertRunsAsync(Fleet.Beta);
+    }
+
+    /// <summary>Both votes are cast and known, and the coordinator stands still as it is about to swap the row.</summary>
+    private static async Task<MigrationView> HoldBeforeTheDecisionAsync(Fleet fleet)
+    {
+        const string decision = "row:before:Committed";
+        await fleet.RestartNodeAsync(Owner, new Armed($"{decision}=stop"));
+        await fleet.UntilJoinedAsync();
+        var migration = await fleet.MigrateAsync(Fleet.Beta);
+        await Eventually.TrueAsync("the coordinator is about to decide", () => Task.FromResult(
+            fleet.Node(Owner).Log.Contains($"failpoint {decision}: stop", StringComparison.Ordinal)));
+        return migration;
     }
 
     /// <summary>What held the migration in PreCopy goes on.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
@@ -24,6 +25,12 @@ internal sealed record GuestOnHost(string Directory)
         byte[] value = new byte[sizeof(ulong)];
         await machine.ReadRegionAsync(MachineRegisters.Region, MachineRegisters.PageWrites, value, default);
         return BitConverter.ToUInt64(value);
+    }
+
+    public async Task<DeviceState> MachineStateAsync()
+    {
+        await using var machine = await MachineEndpointClient.ConnectAsync(PathOf(GuestFiles.Endpoint(DeviceName.Machine)));
+        return await machine.GetStateAsync(default);
     }
 
     /// <summary>Returns once its vCPUs have written more pages than they had when this was called.</summary>

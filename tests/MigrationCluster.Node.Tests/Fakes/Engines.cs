@@ -39,6 +39,14 @@ public sealed class Engines : IDisposable
             "SELECT type, term FROM migration_cluster.journal WHERE migration = @migration ORDER BY number", new { migration })];
     }
 
+    /// <summary>A guest's row as it stands in a PostgreSQL database.</summary>
+    public static async Task<(string Owner, long Epoch, string Decision, string? Attempt)> ReadRowAsync(string connection, string guest)
+    {
+        await using var db = new Npgsql.NpgsqlConnection(connection);
+        return await db.QuerySingleAsync<(string, long, string, string?)>(
+            "SELECT owner, epoch, decision, attempt FROM migration_cluster.guests WHERE guest = @guest", new { guest });
+    }
+
     public void Dispose()
     {
         _server?.Dispose();

@@ -44,7 +44,9 @@ public enum Story
 /// <param name="Time">the how manieth time it is reached.</param>
 /// <param name="Where">coordinator, source, destination: their daemons; source-guest, destination-guest.</param>
 /// <param name="Lost">no complete copy is left that may run: the guest is lost, and said to be.</param>
-public sealed record FailpointCase(string Point, string Where, Story Story = Story.Moves, int Time = 1, bool Lost = false)
+/// <param name="Device">a guest process is not killed but stands still there, while this device's server is killed.</param>
+public sealed record FailpointCase(
+    string Point, string Where, Story Story = Story.Moves, int Time = 1, bool Lost = false, string? Device = null)
 {
     /// <summary>Not reached by any story, and why.</summary>
     public static IReadOnlyDictionary<string, string> NotReached { get; } = new Dictionary<string, string>
@@ -85,6 +87,9 @@ public sealed record FailpointCase(string Point, string Where, Story Story = Sto
         .. Fence("destination-guest", "Verified", Story.Moves),
         new("fence:before:Permit", "destination-guest"),
         new("fence:after:Permit", "destination-guest", Lost: true),
+        .. AtVotes("destination-guest", Story.Moves, "Verified", "Permit"),
+        .. AtVotes("source-guest", Story.Moves, "Yielded"),
+        .. AtVotes("source-guest", Story.RollsBack, "Kept"),
     ];
 
     /// <summary>A few that stand for all: each process, each side of the two votes, the decision and the permit.</summary>
@@ -101,15 +106,20 @@ public sealed record FailpointCase(string Point, string Where, Story Story = Sto
     ];
 
     /// <summary>As the environment of the process that is to die says it.</summary>
-    public string Armed => $"{Point}@{Time}=kill";
+    public string Armed => $"{Point}@{Time}={Action}";
+
+    public string Action => Device is null ? "kill" : "stop";
 
     public bool IsGuest => Where.EndsWith("-guest", StringComparison.Ordinal);
 
     /// <summary>Short: a runner shows no more than 50 characters of it.</summary>
-    public override string ToString() => $"{Point}@{Time} {Story} {Where}";
+    public override string ToString() => $"{Point}@{Time} {Story} {Where}{(Device is null ? "" : " " + Device)}";
 
     private static FailpointCase[] Fence(string where, string vote, Story story, bool lost = false) =>
         [new($"fence:before:{vote}", where, story, 1, lost), new($"fence:after:{vote}", where, story, 1, lost)];
+
+    private static IEnumerable<FailpointCase> AtVotes(string where, Story story, params string[] votes) =>
+        votes.SelectMany(vote => Fence(where, vote, story)).Select(it => it with { Device = "net1" });
 
     private static Story StoryOf(string step) => Stories.FirstOrDefault(entry => entry.Steps.Contains(step)).Story;
 

@@ -39,11 +39,17 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
             await ReviveAsync();
             return Fired() > fired && (it.IsGuest || _deaths.GetValueOrDefault(HostOf(it.Where)) == (DiesTwice ? 2 : 1));
         });
+        if (it.Device is { } device)
+        {
+            Signals.KillNow(fleet.Files(HostOf(it.Where)).Server(device));
+            Signals.Thaw(fleet.Files(HostOf(it.Where)).ProcessId);
+        }
+
         await fleet.UntilJoinedAsync();
         var ended = await SettledAsync(known);
         await JudgeAsync(ended, observer);
         foreach (string host in _armed.Keys.Where(host => !_deaths.ContainsKey(host))) await fleet.RestartNodeAsync(host, null);
-        if (it.Lost) await StartAnewAsync();
+        if (it.Lost || it.Device is not null) await StartAnewAsync();
     }
 
     /// <summary>Restarts the nodes that are to be armed; a source's guest process is armed by being started anew.</summary>
@@ -96,7 +102,7 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
         string log = it.IsGuest
             ? fleet.Files(HostOf(it.Where)).PathOf(GuestFiles.Log)
             : fleet.PathOf(HostOf(it.Where) + ".log");
-        return File.Exists(log) ? File.ReadAllText(log).Split($"failpoint {it.Point}: kill").Length - 1 : 0;
+        return File.Exists(log) ? File.ReadAllText(log).Split($"failpoint {it.Point}: {it.Action}").Length - 1 : 0;
     }
 
     /// <summary>The coordinator may die while it is asked.</summary>
@@ -171,7 +177,8 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
         string owner = ended is { Phase: "Completed" } ? _destination : _source;
         string left = owner == _source ? _destination : _source;
         Assert.Contains(Outcome, (string[])["Completed", "Failed", "Cancelled", "never begun"]);
-        await fleet.AssertRunsAsync(owner);
+        if (it.Device is null || owner != HostOf(it.Where)) await fleet.AssertRunsAsync(owner);
+        else await AssertRunsWithoutAsync(owner, it.Device);
         // A source is released after the guest runs elsewhere.
         await Eventually.TrueAsync($"{it}: nothing is left on {left}", () => Task.FromResult(fleet.Files(left).Leftovers().Count == 0));
         var rest = await observer.LookAsync();
@@ -180,6 +187,17 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
         Assert.Empty(await observer.EndAsync());
         Assert.True(observer.Looks > 0);
         if (it.Story == Story.Starts) await StopOtherAsync();
+    }
+
+    /// <summary>The guest works on there, short of the device that died, which is shown in Error.</summary>
+    private async Task AssertRunsWithoutAsync(string owner, string device)
+    {
+        var guest = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
+        Assert.Equal((owner, "running"), (guest.Host, guest.State));
+        Assert.All(guest.Devices, other => Assert.Equal(other.Name == device ? "Error" : "Running", other.State));
+        Assert.True(await fleet.Client.CheckGuestAsync(Fleet.Guest, default) is { Pages: > 0, Wrong: 0 });
+        await fleet.Files(owner).GoesOnAsync();
+        Outcome += $" without {device}";
     }
 
     /// <summary>Whatever became of the start that was broken off: the guest can be stopped, and started.</summary>
