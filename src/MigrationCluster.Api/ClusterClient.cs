@@ -1,18 +1,25 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Security.Authentication;
 using System.Text.Json;
+using MigrationCluster.Api.Certificates;
 
 namespace MigrationCluster.Api;
 
-/// <summary>The operator's typed client of a coordinator's HTTP API (HTTP/2, prior knowledge, loopback for now).</summary>
+/// <summary>The operator's typed client of a coordinator's HTTP API: HTTP/2, under mutual TLS, or plainly on loopback.</summary>
 /// <remarks>Every method throws <see cref="ApiException"/> for an error reply or an unreachable node.</remarks>
 public sealed class ClusterClient : IDisposable
 {
     private readonly HttpClient _http;
 
-    public ClusterClient(Uri coordinator, HttpMessageHandler? handler = null)
+    /// <param name="credentials">for a coordinator at https://; null: it is asked plainly.</param>
+    public ClusterClient(Uri coordinator, Credentials? credentials = null)
     {
-        _http = new HttpClient(handler ?? new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(3) })
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectTimeout = TimeSpan.FromSeconds(3),
+            SslOptions = credentials?.ToCoordinator() ?? new(),
+        })
         {
             BaseAddress = coordinator,
             DefaultRequestVersion = HttpVersion.Version20,
@@ -109,10 +116,7 @@ public sealed class ClusterClient : IDisposable
         catch (Exception error) when (error is HttpRequestException or IOException ||
             (error is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new ApiException(
-                new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}",
-                    [new Reason(ErrorCodes.HostUnreachable, error.Message, "start mc-node there, or name another with --coordinator")]),
-                ApiException.Unreachable);
+            throw new ApiException(NoAnswer(error), ApiException.Unreachable);
         }
         using (response)
         {
@@ -121,6 +125,25 @@ public sealed class ClusterClient : IDisposable
                 throw new ApiException(await ReadErrorAsync(response, cancellationToken), (int)response.StatusCode);
             return await ReadReplyAsync<T>(response, cancellationToken);
         }
+    }
+
+    private ApiError NoAnswer(Exception error)
+    {
+        if (CertificateException.In(error) is { } untrusted)
+            return new ApiError(untrusted.Code, $"{_http.BaseAddress} is not trusted: {untrusted.Message}",
+                [new Reason(untrusted.Code, untrusted.Message, untrusted.Remedy)]);
+        bool isSealed = _http.BaseAddress!.Scheme == Uri.UriSchemeHttps;
+        string remedy = error switch
+        {
+            // Somebody is there, and he does not talk like this.
+            HttpRequestException { InnerException: AuthenticationException } => "if it was started without --certs, its address is http://",
+            { InnerException: IOException or HttpIOException } when isSealed =>
+                "it may not accept this certificate: its log says why, and `migctl certs show` what the certificate is",
+            { InnerException: IOException or HttpIOException } => "if it was started with --certs, its address is https://",
+            _ => "start mc-node there, or name another with --coordinator",
+        };
+        return new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}",
+            [new Reason(ErrorCodes.HostUnreachable, (error.InnerException as AuthenticationException ?? error).Message, remedy)]);
     }
 
     private void RefuseForeignVersion(HttpResponseMessage response)

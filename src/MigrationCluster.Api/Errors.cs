@@ -50,6 +50,21 @@ public static class ErrorCodes
     public const string TooLate = "migration.too-late-to-cancel";
     public const string NotCoordinator = "node.not-coordinator";
     public const string WireVersion = "wire.version";
+
+    /// <summary>None was given or presented, or its folder cannot be read.</summary>
+    public const string CertificateMissing = "certificate.missing";
+
+    /// <summary>Not issued by the cluster's authority.</summary>
+    public const string CertificateUntrusted = "certificate.untrusted";
+
+    /// <summary>Not valid any more, or not yet.</summary>
+    public const string CertificateExpired = "certificate.expired";
+
+    /// <summary>Of somebody else, or for another address.</summary>
+    public const string CertificateWrongName = "certificate.wrong-name";
+
+    /// <summary>The certificate is good, but its holder may not ask for this.</summary>
+    public const string CallerRefused = "caller.refused";
     public const string Internal = "internal";
 }
 

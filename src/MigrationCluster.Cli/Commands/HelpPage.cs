@@ -49,6 +49,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl migrate web --to beta --max-downtime 300ms
               migctl migration watch m-7f3a9c
               migctl compat check web --to beta
+              migctl certs init certs                         for a cluster beyond one machine
             """,
         "demo" => """
               migctl demo
@@ -73,6 +74,20 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl compat baseline --class net-basic --min-targets 3
 
             Exit code 0: compatible; 3: not, or nobody can tell.
+            """,
+        "certs" or "init" or "issue" => """
+              migctl certs init certs                         an authority; one for each cluster
+              migctl certs issue certs --node alpha --may-coordinate --address 10.0.0.1
+              migctl certs issue certs --node beta
+              migctl certs issue certs --operator ada
+              migctl certs show certs/node-alpha
+
+              mc-node --name alpha --certs certs/node-alpha --listen 10.0.0.1:7101 --coordinator ...
+              mc-node --name beta  --certs certs/node-beta  --listen 10.0.0.2:7101 --join https://10.0.0.1:7101 ...
+              migctl --certs certs/operator-ada --coordinator https://10.0.0.1:7101 node list
+
+            Each of nodes, coordinators (--may-coordinate) and operators may ask only for what it is for.
+            A node reads its certificate when it starts: to renew one, start it again; guests run on.
             """,
         "start" => """
               migctl guest start --host alpha --spec web.json

@@ -18,7 +18,11 @@ public sealed class Invocation(ParseResult parse, Terminal terminal, Interruptio
     /// <summary>For what is said besides the result: stdout holds nothing but the document when it is JSON.</summary>
     public TextWriter Narration => Json ? Terminal.Error : Terminal.Output;
 
-    public ClusterClient Connect() => new(GlobalOptions.CoordinatorOf(Parse));
+    public ClusterClient Connect()
+    {
+        var coordinator = GlobalOptions.CoordinatorOf(Parse);
+        return new ClusterClient(coordinator, GlobalOptions.CertsOf(Parse, coordinator));
+    }
 
     public void WriteJson<T>(T document) => Terminal.Output.WriteLine(JsonSerializer.Serialize(document, Indented));
 

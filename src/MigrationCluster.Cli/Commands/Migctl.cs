@@ -40,8 +40,10 @@ public static class Migctl
             MigrateCommand.Build(terminal, interruption),
             MigrationCommand.Build(terminal, interruption),
             CompatCommand.Build(terminal, interruption),
+            CertsCommand.Build(terminal, interruption),
         };
         root.Add(GlobalOptions.Coordinator);
+        root.Add(GlobalOptions.Certs);
         root.Add(GlobalOptions.Output);
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpPage((HelpAction)help.Action!);

@@ -1,4 +1,5 @@
 using MigrationCluster.Api;
+using MigrationCluster.Cli.Certificates;
 using Spectre.Console;
 
 namespace MigrationCluster.Cli.Rendering;
@@ -26,6 +27,19 @@ public static class Listings
             Add(table, guest.Name, guest.Host, guest.State, $"{guest.MemoryMiB} MiB", guest.Epoch.ToString(),
                 guest.Migration ?? "-", Joined(guest.Devices.Select(device => device.Name)));
         }
+        return table;
+    }
+
+    public static Table Certificate(CertificateView view)
+    {
+        var table = Plain("CERTIFICATE", view.File);
+        Add(table, "of", view.Of ?? view.Subject);
+        if (view.Uri is not null) Add(table, "identity", view.Uri);
+        if (view.Uri is not null) Add(table, "addresses", view.Addresses.Count > 0 ? string.Join(", ", view.Addresses) : "any");
+        Add(table, "authority", view.Issuer);
+        Add(table, "valid", $"{view.ValidFrom:yyyy-MM-dd HH:mm} to {view.ValidUntil:yyyy-MM-dd HH:mm} UTC");
+        Add(table, "sha-256", view.Sha256);
+        if (view.Problem is not null) Add(table, "problem", view.Problem);
         return table;
     }
 
