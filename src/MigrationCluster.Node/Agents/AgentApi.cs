@@ -3,6 +3,8 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
+using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Compatibility;
@@ -18,11 +20,13 @@ public sealed class AgentApi : IAgentApi
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(60);
 
     private readonly HostName _agent;
+    private readonly string? _refusal;
     private readonly HttpClient _http;
 
-    public AgentApi(HostName agent, string address)
+    /// <param name="credentials">whoever answers must prove that it is that agent; null: it is called plainly.</param>
+    public AgentApi(HostName agent, string address, Credentials? credentials = null)
     {
-        _agent = agent;
+        (_agent, _refusal) = (agent, NodeAddress.RefuseUrl(new Uri(address), credentials is not null));
         _http = new HttpClient(new SocketsHttpHandler
         {
             ConnectTimeout = TimeSpan.FromSeconds(2),
@@ -31,6 +35,7 @@ public sealed class AgentApi : IAgentApi
             KeepAlivePingTimeout = TimeSpan.FromSeconds(2),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.Always,
             UseProxy = false,
+            SslOptions = credentials?.ToNode(agent.Value) ?? new(),
         })
         {
             BaseAddress = new Uri(address),
@@ -94,6 +99,8 @@ public sealed class AgentApi : IAgentApi
         HttpMethod method, string path, string? json, TimeSpan limit, CancellationToken cancellationToken)
         where T : class
     {
+        // An address remembered from before this coordinator was started with --certs, or without.
+        if (_refusal is not null) throw new AgentUnreachableException(_agent, _refusal);
         using var inTime = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         inTime.CancelAfter(limit);
         try
@@ -113,7 +120,8 @@ public sealed class AgentApi : IAgentApi
         catch (Exception error) when (!cancellationToken.IsCancellationRequested
             && error is (HttpRequestException or IOException or OperationCanceledException or JsonException))
         {
-            throw new AgentUnreachableException(_agent, error is OperationCanceledException ? "no answer in time" : error.Message, error);
+            string reason = CertificateException.In(error)?.Message ?? (error is OperationCanceledException ? "no answer in time" : error.Message);
+            throw new AgentUnreachableException(_agent, reason, error);
         }
     }
 

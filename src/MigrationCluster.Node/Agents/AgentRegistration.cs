@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Compatibility;
 using MigrationCluster.Node.Guests;
@@ -24,7 +25,8 @@ public sealed class AgentRegistration(
     {
         string own = await node.Address.WaitAsync(stoppingToken);
         IReadOnlyList<Uri> coordinators = options.Coordinator ? [new Uri(own)] : options.Join;
-        using var http = new HttpClient { Timeout = Limit };
+        using var handler = new SocketsHttpHandler { SslOptions = options.Credentials?.ToCoordinator() ?? new(), UseProxy = false };
+        using var http = new HttpClient(handler) { Timeout = Limit };
         http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
         string? last = "not tried yet";
         for (int failures = 0, at = 0; ;)
@@ -59,7 +61,7 @@ public sealed class AgentRegistration(
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            return error is OperationCanceledException ? "no answer in time" : error.Message;
+            return CertificateException.In(error)?.Message ?? (error is OperationCanceledException ? "no answer in time" : error.Message);
         }
     }
 }

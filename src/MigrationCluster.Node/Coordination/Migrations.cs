@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
@@ -30,7 +31,8 @@ namespace MigrationCluster.Node.Coordination;
 /// </summary>
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
-    Coordinators machine, Func<MigrationId> newId, NodeIdentity node, ISupervisor supervisor, TimeProvider time)
+    Coordinators machine, Func<MigrationId> newId, NodeIdentity node, ISupervisor supervisor, TimeProvider time,
+    Credentials? credentials = null)
     : IMigrations, IAgentEventSink, IAsyncDisposable
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
@@ -241,7 +243,7 @@ public sealed class Migrations(
             return HttpRefusal.Unreachable($"nobody coordinates {id} at the moment", "ask again: another coordinator takes it on");
         try
         {
-            using var client = new ClusterClient(new Uri(address));
+            using var client = new ClusterClient(new Uri(address), credentials);
             return await client.CancelMigrationAsync(id, cancellationToken);
         }
         catch (ApiException error)

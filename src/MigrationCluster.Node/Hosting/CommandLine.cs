@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Protocol.Identity;
 
@@ -33,7 +34,15 @@ public static class CommandLine
 
           mc-node --name a ... --coordinator --engine postgres --connection 'Host=db.example;Database=fleet;Username=mc'
 
-        It prints `listening on http://ADDRESS:PORT` on standard output when it is ready; its log goes to standard error.
+        Beyond loopback every node proves who it is (`migctl certs --help`), and nothing is said unencrypted:
+
+          mc-node --name a --certs certs/node-a --listen 10.0.0.1:7101 ... --coordinator
+          mc-node --name b --certs certs/node-b --listen 10.0.0.2:7101 ... --join https://10.0.0.1:7101
+
+        That is the control plane. Guests' memory is not sealed on its way yet: it stays on loopback, so a cluster of several
+        machines is commanded as one, but its guests move between nodes of the same machine only.
+
+        It prints `listening on http[s]://ADDRESS:PORT` on standard output when it is ready; its log goes to standard error.
         Exit status: 0 ended by a signal, 1 cannot run (the reason is on standard error), 2 usage.
         """;
 
@@ -49,16 +58,27 @@ public static class CommandLine
         };
         var listen = new Option<IPEndPoint>("--listen")
         {
-            Description = "loopback address of the HTTP API; port 0 takes any free port",
+            Description = "address of the HTTP API, on loopback unless --certs is given; port 0 takes any free port",
             HelpName = "ADDRESS:PORT",
             Required = true,
-            CustomParser = result => Checked(result, LoopbackAddress.Parse),
+            CustomParser = result => Checked(result, NodeAddress.Parse),
+        };
+        var advertise = new Option<DnsEndPoint>("--advertise")
+        {
+            Description = "where others reach this node, if not at --listen: needed with 0.0.0.0 and [::]; without a port, that of --listen",
+            HelpName = "HOST[:PORT]",
+            CustomParser = result => Checked(result, NodeAddress.ParseAdvertised),
+        };
+        var certs = new Option<string>("--certs")
+        {
+            Description = "folder of this node's certificate (`migctl certs issue`): HTTPS, and nobody is let in without one of the same authority",
+            HelpName = "DIR",
         };
         var dataListen = new Option<IPEndPoint>("--data-listen")
         {
             Description = "loopback address of the data plane, where other nodes send guests to [default: 127.0.0.1:0]",
             HelpName = "ADDRESS:PORT",
-            CustomParser = result => Checked(result, LoopbackAddress.Parse),
+            CustomParser = result => Checked(result, NodeAddress.ParseData),
         };
         var dataDir = new Option<string>("--data-dir")
         {
@@ -78,7 +98,7 @@ public static class CommandLine
             Description = "address of the coordinator to join; given again for each other one of the cluster: any that answers will do",
             HelpName = "URL",
             Arity = ArgumentArity.OneOrMore,
-            CustomParser = result => [.. result.Tokens.Select(token => Checked(result, token.Value, LoopbackAddress.ParseUrl)).OfType<Uri>()],
+            CustomParser = result => [.. result.Tokens.Select(token => Checked(result, token.Value, NodeAddress.ParseUrl)).OfType<Uri>()],
         };
         var engine = new Option<string>("--engine")
         {
@@ -92,7 +112,10 @@ public static class CommandLine
             Description = "of the PostgreSQL database, e.g. 'Host=db.example;Database=fleet;Username=mc'; a password may come from PGPASSWORD",
             HelpName = "STRING",
         };
-        var root = new RootCommand(Help) { name, listen, dataListen, dataDir, config, coordinator, join, engine, connection };
+        var root = new RootCommand(Help)
+        {
+            name, listen, advertise, certs, dataListen, dataDir, config, coordinator, join, engine, connection,
+        };
         var failpoints = new Command(
             "failpoints", $"Lists the failpoints that {FailpointNames.Variable} and {FenceFile.FailpointVariable} can arm, for tests of recovery (docs/recovery.md).");
         failpoints.SetAction(_ => Console.Out.WriteLine(string.Join('\n', FailpointNames.All)));
@@ -114,10 +137,24 @@ public static class CommandLine
                 parsed.GetRequiredValue(dataDir),
                 NodeConfig.Load(parsed.GetRequiredValue(config)),
                 coordinators,
-                parsed.GetValue(connection));
+                parsed.GetValue(connection),
+                parsed.GetValue(certs) is { } directory ? Open(directory) : null,
+                parsed.GetValue(advertise));
             return run(options, cancellationToken);
         });
         return root;
+    }
+
+    private static Credentials Open(string directory)
+    {
+        try
+        {
+            return Credentials.Open(directory);
+        }
+        catch (CertificateException error)
+        {
+            throw new StartRefusedException($"--certs {error.Message}: {error.Remedy}", inner: error);
+        }
     }
 
     private static (HostName Name, string? Refusal) ParseName(string text)

@@ -6,11 +6,13 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 
@@ -24,7 +26,7 @@ public sealed class NodeHost : IAsyncDisposable
 
     private NodeHost(WebApplication app, string address) => (_app, Address) = (app, address);
 
-    /// <summary>Of the HTTP API, with the port that was taken.</summary>
+    /// <summary>Of the HTTP API as others are told it, with the port that was taken.</summary>
     public string Address { get; }
 
     public IServiceProvider Services => _app.Services;
@@ -47,12 +49,14 @@ public sealed class NodeHost : IAsyncDisposable
     public static async Task<NodeHost> StartAsync(
         NodeOptions options, Action<IHostApplicationBuilder>? configure, CancellationToken cancellationToken)
     {
+        options.Check();
         var app = Build(options, configure);
         try
         {
             Map(app, options);
             await app.StartAsync(cancellationToken);
-            string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+            string address = Advertised(
+                app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(), options);
             app.Services.GetRequiredService<NodeIdentity>().Listening(address);
             WireSamples.WarmUp();
             return new NodeHost(app, address);
@@ -92,24 +96,45 @@ public sealed class NodeHost : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 8 << 20;
-            kestrel.Listen(options.Listen, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(options.Listen, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                if (options.Credentials is { } credentials)
+                    listen.UseHttps(Sealed(credentials, kestrel.ApplicationServices.GetRequiredService<ILogger<NodeHost>>()));
+            });
         });
         builder.Services.AddNode(options);
         configure?.Invoke(builder);
         return builder.Build();
     }
 
+    private static TlsHandshakeCallbackOptions Sealed(Credentials credentials, ILogger logger) => new()
+    {
+        OnConnection = context => ValueTask.FromResult(credentials.Server(why =>
+            logger.LogWarning("refused a caller at {Address}: {Reason}", context.Connection.RemoteEndPoint, why))),
+    };
+
+    private static string Advertised(string listening, NodeOptions options)
+    {
+        if (options.Advertise is not { } advertise) return listening;
+        int port = advertise.Port > 0 ? advertise.Port : new Uri(listening).Port;
+        return $"{new Uri(listening).Scheme}://{advertise.Host}:{port}";
+    }
+
     private static void Map(WebApplication app, NodeOptions options)
     {
         app.UseErrorReplies(app.Services.GetRequiredService<ILogger<NodeHost>>());
         app.UseRouting();
+        if (options.Credentials is not null) app.UseCallers(app.Services.GetRequiredService<TimeProvider>());
         app.MapGet("/v1/hello", context => JsonBody.WriteAsync(
-            context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion.Text), Json.Replies));
-        app.Services.GetRequiredService<AgentRoutes>().Map(app);
+            context, 200, new Hello(Wire.Version, options.Name.Value, options.Coordinator, ProductVersion.Text), Json.Replies))
+            .WithMetadata(Callers.Anybody);
+        app.Services.GetRequiredService<AgentRoutes>().Map(app.MapGroup("").WithMetadata(Callers.Coordinators));
         if (options.Coordinator)
-            app.Services.GetRequiredService<ClusterRoutes>().Map(app);
+            app.Services.GetRequiredService<ClusterRoutes>().Map(app.MapGroup("").WithMetadata(Callers.Operators));
         else
-            NotCoordinatorRoutes.Map(app, app.Services.GetRequiredService<NodeIdentity>(), options.Join[0]);
+            NotCoordinatorRoutes.Map(
+                app.MapGroup("").WithMetadata(Callers.Anybody), app.Services.GetRequiredService<NodeIdentity>(), options.Join[0]);
     }
 
     private static string? InTheWay(Exception error, NodeOptions options) => error switch

@@ -30,6 +30,7 @@ public static class NodeServices
     {
         services.AddSingleton(options);
         services.AddSingleton(options.Config);
+        if (options.Credentials is { } credentials) services.AddSingleton(credentials);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<ISupervisor, LoggingSupervisor>();
         services.AddSingleton(_ => DataDirectory.Open(options.DataDirectory, options.Name));
@@ -87,7 +88,8 @@ public static class NodeServices
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<MigrationInquiry>();
         services.AddHostedService<Tenures>();
-        services.AddSingleton<Func<Member, IAgentApi>>(member => new AgentApi(member.Name, member.Address));
+        services.AddSingleton<Func<Member, IAgentApi>>(provider => member => new AgentApi(
+            member.Name, member.Address, provider.GetRequiredService<NodeOptions>().Credentials));
         // The sink sends commands through the directory: it is asked for only when both exist.
         services.AddSingleton<Func<IAgentEventSink>>(provider => provider.GetRequiredService<IAgentEventSink>);
         services.AddSingleton<AgentDirectory>();

@@ -17,7 +17,7 @@ public sealed class ClusterRoutes(
 {
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/v1/agents/hello", AgentHelloAsync);
+        routes.MapPost("/v1/agents/hello", AgentHelloAsync).WithMetadata(Callers.Nodes);
         routes.MapGet("/v1/nodes", async context => await Write(context, await nodes.ListAsync(context.RequestAborted)));
         routes.MapGet("/v1/guests", async context => await Write(context, await guests.ListAsync(context.RequestAborted)));
         routes.MapPost("/v1/guests", async context => await Write(
@@ -51,7 +51,8 @@ public sealed class ClusterRoutes(
     private async Task AgentHelloAsync(HttpContext context)
     {
         var hello = await JsonBody.ReadAsync<AgentHello>(context, WireJson.Options);
-        if ((hello.Refusal ?? await agents.AdmitAsync(hello.Value!, context.RequestAborted)) is { } refused)
+        if ((hello.Refusal ?? Callers.RefuseHello(context, hello.Value!)
+            ?? await agents.AdmitAsync(hello.Value!, context.RequestAborted)) is { } refused)
             await JsonBody.WriteAsync(context, refused);
         else
             await Write(context, hello.Value!);

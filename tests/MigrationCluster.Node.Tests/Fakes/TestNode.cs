@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Cluster;
 using MigrationCluster.Node.Guests;
@@ -22,10 +23,13 @@ public sealed class TestNode : IAsyncDisposable
     private readonly TempDirectory? _directory;
     private readonly bool _ownsDirectory;
     private NodeHost? _host;
+    private TimeProvider _time = TimeProvider.System;
 
     private TestNode(TempDirectory? directory, bool ownsDirectory) => (_directory, _ownsDirectory) = (directory, ownsDirectory);
 
     public string Address => _host!.Address;
+
+    public IServiceProvider Services => _host!.Services;
 
     public ClusterClient Client { get; private set; } = null!;
 
@@ -49,18 +53,22 @@ public sealed class TestNode : IAsyncDisposable
         });
 
     /// <param name="sysfs">root of its sysfs tree; null: this machine's.</param>
-    public static NodeOptions Options(string name, string dataDirectory, Uri? join, int port = 0, string? sysfs = null) => new(
+    public static NodeOptions Options(
+        string name, string dataDirectory, Uri? join, int port = 0, string? sysfs = null, Credentials? credentials = null) => new(
         new HostName(name), new IPEndPoint(IPAddress.Loopback, port), new IPEndPoint(IPAddress.Loopback, 0),
-        dataDirectory, sysfs is null ? Config() : Config() with { Sysfs = sysfs }, join is null ? [] : [join]);
+        dataDirectory, sysfs is null ? Config() : Config() with { Sysfs = sysfs }, join is null ? [] : [join], Credentials: credentials);
 
+    /// <param name="credentials">the node's; null: it talks plainly.</param>
+    /// <param name="client">of who asks it.</param>
     public static async Task<TestNode> StartAsync(
-        string name, TestNode? coordinator = null, TempDirectory? directory = null, string? sysfs = null)
+        string name, TestNode? coordinator = null, TempDirectory? directory = null, string? sysfs = null,
+        Credentials? credentials = null, Credentials? client = null, TimeProvider? time = null)
     {
-        var node = new TestNode(directory ?? new TempDirectory(), directory is null);
+        var node = new TestNode(directory ?? new TempDirectory(), directory is null) { _time = time ?? TimeProvider.System };
         var join = coordinator is null ? null : new Uri(coordinator.Address);
         node._host = await NodeHost.StartAsync(
-            Options(name, node._directory!.Path, join, sysfs: sysfs), node.Configure, default);
-        node.Client = new ClusterClient(new Uri(node.Address));
+            Options(name, node._directory!.Path, join, sysfs: sysfs, credentials: credentials), node.Configure, default);
+        node.Client = new ClusterClient(new Uri(node.Address), client);
         return node;
     }
 
@@ -76,6 +84,7 @@ public sealed class TestNode : IAsyncDisposable
     private void Configure(IHostApplicationBuilder builder)
     {
         builder.Logging.ClearProviders();
+        builder.Services.Replace(ServiceDescriptor.Singleton(_time));
         builder.Services.Replace(ServiceDescriptor.Singleton<IAgentCommandHandler>(Commands));
         builder.Services.Replace(ServiceDescriptor.Singleton<IAgentEventSink>(Sink));
         builder.Services.Replace(ServiceDescriptor.Singleton<IProgressSource>(Progress));

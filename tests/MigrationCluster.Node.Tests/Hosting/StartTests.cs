@@ -1,6 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Tests.EndToEnd;
 using MigrationCluster.Node.Tests.Fakes;
 using MigrationCluster.Protocol.Identity;
 
@@ -57,17 +60,22 @@ public sealed class StartTests : IDisposable
 
     [Theory]
     [InlineData("0.0.0.0:7101", "loopback only")]
-    [InlineData("192.168.1.4:7101", "loopback only")]
+    [InlineData("192.168.1.4:7101", "migctl certs init")]
     [InlineData("[::]:7101", "loopback only")]
-    [InlineData("7101", "is no address")]
-    [InlineData("127.0.0.1", "is no address")]
-    public void Refuses_to_listen_anywhere_but_on_loopback(string address, string expected)
+    public async Task Refuses_to_listen_anywhere_but_on_loopback_without_a_certificate(string address, string expected)
     {
-        var parsed = Parse("--listen", address, "--coordinator");
+        var refused = await RefusedAsync("--listen", address, "--coordinator");
 
-        Assert.Contains(parsed, error => error.Contains(expected, StringComparison.Ordinal)
-            && error.Contains($"'{address}'", StringComparison.Ordinal));
+        Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+        Assert.Contains($"'{address}'", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(2, refused.ExitCode);
     }
+
+    [Theory]
+    [InlineData("7101")]
+    [InlineData("127.0.0.1")]
+    public void An_address_to_listen_on_has_a_port(string address) => Assert.Contains(
+        $"'{address}' is no address", Assert.Single(Parse("--listen", address, "--coordinator")), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("127.0.0.1:0")]
@@ -77,23 +85,107 @@ public sealed class StartTests : IDisposable
 
     [Theory]
     [InlineData("http://10.0.0.1:7101", "loopback only")]
-    [InlineData("https://127.0.0.1:7101", "no coordinator's address")]
-    [InlineData("b", "no coordinator's address")]
-    public void Refuses_to_join_anywhere_but_on_loopback(string url, string expected) =>
-        Assert.Contains(Parse("--listen", "127.0.0.1:0", "--join", url), e => e.Contains(expected, StringComparison.Ordinal));
+    [InlineData("https://127.0.0.1:7101", "give --certs DIR")]
+    public async Task Refuses_to_join_anywhere_but_on_loopback_without_a_certificate(string url, string expected) =>
+        Assert.Contains(expected, (await RefusedAsync("--listen", "127.0.0.1:0", "--join", url)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_coordinator_to_join_is_a_url() => Assert.Contains(
+        "no coordinator's address", Assert.Single(Parse("--listen", "127.0.0.1:0", "--join", "b")), StringComparison.Ordinal);
+
+    [Fact]
+    public void Listens_and_joins_anywhere_with_a_certificate_and_says_nothing_unsealed()
+    {
+        using var authority = new TestAuthority();
+        var options = TestNode.Options("a", _directory.Path, new Uri("https://10.0.0.1:7101"), credentials: authority.Node("a"));
+        options = options with { Listen = new IPEndPoint(IPAddress.Parse("10.0.0.2"), 7101) };
+
+        options.Check();
+        Assert.Contains("nothing is said unsealed", Assert.Throws<StartRefusedException>(
+            (options with { Join = [new Uri("http://127.0.0.1:7101")] }).Check).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_data_plane_stays_on_loopback_even_with_a_certificate() => Assert.Contains(
+        "guests move between nodes of one machine only",
+        Assert.Single(Parse("--listen", "10.0.0.1:7101", "--certs", "c", "--coordinator", "--data-listen", "10.0.0.1:0")), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("a.example/x")]
+    [InlineData("https://a.example")]
+    [InlineData("0.0.0.0:7101")]
+    [InlineData("[::]")]
+    [InlineData("me@a.example")]
+    [InlineData("")]
+    public void An_address_that_others_could_not_call_is_not_advertised(string address) => Assert.Contains(
+        "is no address others could reach", Assert.Single(Parse("--listen", "127.0.0.1:0", "--advertise", address, "--coordinator")), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData(CertificateRole.Coordinator, "a", "127.0.0.1", null)]
+    [InlineData(CertificateRole.Coordinator, "b", null, "the certificate is of coordinator b, and this is node a")]
+    [InlineData(CertificateRole.Operator, "a", null, "the certificate is of operator a, and this is node a")]
+    [InlineData(CertificateRole.Node, "a", null, "of node a, which commands nobody")]
+    [InlineData(CertificateRole.Coordinator, "a", "10.0.0.1", "is not for 127.0.0.1, where others reach it")]
+    public void A_node_starts_with_its_own_certificate(CertificateRole role, string name, string? address, string? expected)
+    {
+        using var authority = new TestAuthority();
+        string folder = address is null ? authority.Issue(role, name) : authority.Issue(role, name, address);
+        var options = TestNode.Options("a", _directory.Path, null, credentials: Credentials.Open(folder));
+
+        if (expected is null) options.Check();
+        else Assert.Contains(expected, Assert.Throws<StartRefusedException>(options.Check).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_that_listens_everywhere_says_where_others_reach_it()
+    {
+        using var authority = new TestAuthority();
+        var options = TestNode.Options("a", _directory.Path, null, credentials: authority.Coordinator("a"));
+        options = options with { Listen = new IPEndPoint(IPAddress.Any, 0) };
+        Assert.Contains("--advertise", Assert.Throws<StartRefusedException>(options.Check).Message, StringComparison.Ordinal);
+
+        await using var node = await NodeHost.StartAsync(
+            options with { Advertise = new DnsEndPoint("localhost", 0) }, TestNode.WithRecorders, default);
+
+        Assert.Matches("^https://localhost:[1-9][0-9]*$", node.Address);
+        using var client = new ClusterClient(new Uri(node.Address), authority.Operator("ada"));
+        await Eventually.TrueAsync("it reaches itself there", async () =>
+            await client.ListNodesAsync(default) is [{ Reachable: true } self] && self.Address == node.Address);
+    }
+
+    [Theory]
+    [InlineData("cert.pem", "has no cert.pem")]
+    [InlineData("key.pem", "has no key.pem")]
+    [InlineData("ca.pem", "has no ca.pem")]
+    public async Task A_folder_without_all_its_files_is_refused_naming_the_file(string file, string expected)
+    {
+        using var authority = new TestAuthority();
+        string folder = authority.Issue(CertificateRole.Coordinator, "a");
+        File.Delete(Path.Combine(folder, file));
+
+        var refused = await RefusedAsync("--listen", "127.0.0.1:0", "--certs", folder, "--coordinator");
+        Assert.Contains($"{folder} {expected}", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_certificate_that_has_expired_or_is_not_the_authoritys_is_refused()
+    {
+        using var old = new TestAuthority(age: TimeSpan.FromDays(400));
+        using var other = new TestAuthority();
+        string mixed = other.Issue(CertificateRole.Coordinator, "a");
+        File.Copy(Path.Combine(old.Issue(CertificateRole.Node, "a"), "ca.pem"), Path.Combine(mixed, "ca.pem"), overwrite: true);
+
+        Assert.Contains("the certificate of node a expired at", (await RefusedAsync("--listen", "127.0.0.1:0", "--certs", old.Issue(CertificateRole.Node, "a"), "--coordinator")).Message, StringComparison.Ordinal);
+        Assert.Contains("of another authority", (await RefusedAsync("--listen", "127.0.0.1:0", "--certs", mixed, "--coordinator")).Message, StringComparison.Ordinal);
+        File.Copy(Path.Combine(other.Issue(CertificateRole.Node, "b"), "key.pem"), Path.Combine(mixed, "key.pem"), overwrite: true);
+        Assert.Contains("does not match", (await RefusedAsync("--listen", "127.0.0.1:0", "--certs", mixed, "--coordinator")).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task Needs_exactly_one_of_coordinator_and_join()
     {
-        File.WriteAllText(_directory.File("c"), """{"memoryMiB":64,"templates":{}}""");
-        string[] common = ["--name", "a", "--listen", "127.0.0.1:0", "--data-dir", _directory.Path, "--config", _directory.File("c")];
-        var command = CommandLine.Build((_, _) => throw new InvalidOperationException("must not run"));
         foreach (string[] role in new string[][] { [], ["--coordinator", "--join", "http://127.0.0.1:1"] })
-        {
-            var refused = await Assert.ThrowsAsync<StartRefusedException>(() => command.Parse([.. common, .. role]).InvokeAsync(
-                new System.CommandLine.InvocationConfiguration { EnableDefaultExceptionHandler = false }));
-            Assert.Equal(2, refused.ExitCode);
-        }
+            Assert.Equal(2, (await RefusedAsync(["--listen", "127.0.0.1:0", .. role])).ExitCode);
     }
 
     [Fact]
@@ -138,6 +230,19 @@ public sealed class StartTests : IDisposable
     {
         await using var host = await NodeHost.StartAsync(
             TestNode.Options(name, directory, null, port), TestNode.WithRecorders, default);
+    }
+
+    private Task<StartRefusedException> RefusedAsync(params string[] arguments)
+    {
+        File.WriteAllText(_directory.File("c"), """{"memoryMiB":64,"templates":{}}""");
+        var command = CommandLine.Build((options, _) =>
+        {
+            options.Check();
+            throw new InvalidOperationException("must not run");
+        });
+        return Assert.ThrowsAsync<StartRefusedException>(() => command.Parse(
+            ["--name", "a", "--data-dir", _directory.Path, "--config", _directory.File("c"), .. arguments]).InvokeAsync(
+            new System.CommandLine.InvocationConfiguration { EnableDefaultExceptionHandler = false }));
     }
 
     private static List<string> Parse(params string[] arguments) =>
