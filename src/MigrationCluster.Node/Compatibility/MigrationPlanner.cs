@@ -39,7 +39,9 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         var answers = await questions.AskAsync(
             guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
         var ranking = Rank(guest, [home, host], answers)[0];
-        return new HostPlan(ranking, Whole(guest, PlanningRules.Judge(ranking, host, home), offers, await admission), offers);
+        var judgement = Whole(guest, PlanningRules.Judge(ranking, host, home), offers, await admission);
+        return new HostPlan(ranking, Apart(guest.Home, destination) is not { } apart ? judgement
+            : judgement with { Refusals = [apart, .. judgement.Refusals], NoWayBack = [] }, offers);
     }
 
     /// <returns>every host but the guest's own, the best first.</returns>
@@ -60,6 +62,20 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
         null);
 
     private static AgentOffers Untold(GuestSpec spec) => AgentOffers.Untold(spec.Devices.Select(device => device.Template));
+
+    /// <summary>Guests' memory is not sealed on its way yet: data planes listen on loopback, and two machines have two of those.</summary>
+    private Refusal? Apart(HostName source, HostName destination)
+    {
+        var (from, to) = (MachineOf(source), MachineOf(destination));
+        return from == to ? null : new Refusal(
+            "data-plane.unsealed",
+            $"{source} ({from}) and {destination} ({to}) are different machines, and guests' memory is not sealed on its way yet: it stays on loopback",
+            $"choose a node on {from}", Side: CompatibilitySide.Destination);
+    }
+
+    /// <summary>Only nodes with certificates can be anywhere else than on this machine.</summary>
+    private string MachineOf(HostName host) => agents.List().FirstOrDefault(agent => agent.Name == host) is { } standing
+        && new Uri(standing.Address) is { IsLoopback: false } address && address.Scheme == Uri.UriSchemeHttps ? address.Host : "loopback";
 
     /// <summary>What concerns the guest and the hosts as a whole, beside the devices' verdicts.</summary>
     private static HostJudgement Whole(PlannedGuest guest, HostJudgement devices, AgentOffers offers, IReadOnlyList<Reason> admission)

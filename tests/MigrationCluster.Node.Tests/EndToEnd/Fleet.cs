@@ -1,5 +1,7 @@
 using System.Text.Json;
 using MigrationCluster.Api;
+using MigrationCluster.Api.Certificates;
+using MigrationCluster.Node.Tests.Fakes;
 
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
@@ -19,10 +21,11 @@ internal sealed class Fleet : IAsyncDisposable
 
     private readonly Dictionary<string, NodeProcess> _nodes = [];
     private readonly string _folder = Create();
+    private readonly TestAuthority? _authority;
 
     private readonly bool _apart;
 
-    private Fleet(string? database, bool apart) => (Database, _apart) = (database, apart);
+    private Fleet(string? database, bool apart, TestAuthority? authority) => (Database, _apart, _authority) = (database, apart, authority);
 
     /// <summary>The coordinators' database; null: the embedded engine.</summary>
     public string? Database { get; }
@@ -42,11 +45,13 @@ internal sealed class Fleet : IAsyncDisposable
     /// <param name="alphaConfiguration">alpha's, where it is not the common one.</param>
     /// <param name="gammaConfiguration">null: there is no gamma.</param>
     /// <param name="apart">the coordinator of the embedded engine is a node of its own, c1.</param>
+    /// <param name="authority">of the nodes' and the operator's certificates; null: they talk plainly.</param>
     public static async Task<Fleet> StartAsync(
         int memoryMiB = 256, string? betaConfiguration = null, GuestSpec? guest = null, string? database = null,
-        string? alphaConfiguration = null, string? gammaConfiguration = null, bool apart = false)
+        string? alphaConfiguration = null, string? gammaConfiguration = null, bool apart = false,
+        TestAuthority? authority = null)
     {
-        var fleet = new Fleet(database, apart);
+        var fleet = new Fleet(database, apart, authority);
         try
         {
             foreach (string coordinator in fleet.Coordinators)
@@ -111,8 +116,8 @@ internal sealed class Fleet : IAsyncDisposable
             : Database is null ? ["--coordinator"] : ["--coordinator", "--engine", "postgres", "--connection", Database];
         _nodes[host] = await NodeProcess.StartAsync(
             PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role], armed);
-        if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address);
-        if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address);
+        if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
+        if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
         if (Client is null) return;
         await Eventually.TrueAsync($"{host} has joined", async () =>
             (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
@@ -135,6 +140,8 @@ internal sealed class Fleet : IAsyncDisposable
     public string[] Arguments(string host, string listen, string dataDirectory) =>
     [
         "--name", host, "--listen", listen, "--data-dir", PathOf(dataDirectory), "--config", PathOf(host + ".json"),
+        .. _authority is null ? [] : (string[])["--certs", _authority.Issue(
+            Coordinators.Contains(host) ? CertificateRole.Coordinator : CertificateRole.Node, host)],
     ];
 
     public async Task StartGuestAsync(GuestSpec? spec = null, string host = Alpha) => await Client.StartGuestAsync(

@@ -28,9 +28,10 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Returns when it listens.</summary>
     /// <param name="log">its output is appended there.</param>
     /// <param name="armed">the failpoints that it and the guest processes it launches are armed with; null: none.</param>
-    public static async Task<NodeProcess> StartAsync(string log, string[] arguments, Armed? armed = null)
+    /// <param name="within">a command that becomes the node, e.g. ip netns exec; null: none.</param>
+    public static async Task<NodeProcess> StartAsync(string log, string[] arguments, Armed? armed = null, string[]? within = null)
     {
-        var node = Run(log, arguments, armed);
+        var node = Run(log, arguments, armed, within ?? []);
         long before = new FileInfo(log) is { Exists: true } file ? file.Length : 0;
         string? ready = null;
         await Eventually.TrueAsync($"mc-node listens: {log}", () =>
@@ -47,7 +48,7 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Runs a node that is expected to end by itself.</summary>
     public static async Task<(int Status, string Output)> RunToEndAsync(string log, params string[] arguments)
     {
-        using var node = Run(log, arguments, null);
+        using var node = Run(log, arguments, null, []);
         await node._process.WaitForExitAsync().WaitAsync(Eventually.Limit);
         return (node._process.ExitCode, node.Log);
     }
@@ -68,13 +69,13 @@ internal sealed class NodeProcess : IDisposable
 
     public void Dispose() => _process.Dispose();
 
-    private static NodeProcess Run(string log, string[] arguments, Armed? armed)
+    private static NodeProcess Run(string log, string[] arguments, Armed? armed, string[] within)
     {
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
         start.Environment["MC_FAILPOINTS"] = armed?.Daemon;
         start.Environment["MC_GUEST_FAILPOINTS"] = armed?.Guests;
         foreach (string argument in (string[])
-            ["-c", "exec </dev/null >>\"$1\" 2>&1; shift; exec \"$@\"", "sh", log, Executable, .. arguments])
+            ["-c", "exec </dev/null >>\"$1\" 2>&1; shift; exec \"$@\"", "sh", log, .. within, Executable, .. arguments])
             start.ArgumentList.Add(argument);
         return new NodeProcess(Process.Start(start)!, log);
     }
