@@ -133,15 +133,13 @@ public sealed class ClusterClient : IDisposable
             return new ApiError(untrusted.Code, $"{_http.BaseAddress} is not trusted: {untrusted.Message}",
                 [new Reason(untrusted.Code, untrusted.Message, untrusted.Remedy)]);
         bool isSealed = _http.BaseAddress!.Scheme == Uri.UriSchemeHttps;
-        string remedy = error switch
-        {
-            // Somebody is there, and he does not talk like this.
-            HttpRequestException { InnerException: AuthenticationException } => "if it was started without --certs, its address is http://",
-            { InnerException: IOException or HttpIOException } when isSealed =>
-                "it may not accept this certificate: its log says why, and `migctl certs show` what the certificate is",
-            { InnerException: IOException or HttpIOException } => "if it was started with --certs, its address is https://",
-            _ => "start mc-node there, or name another with --coordinator",
-        };
+        bool nobody = error is not HttpRequestException { HttpRequestError: not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError) };
+        string remedy = "start mc-node there, or name another with --coordinator";
+        // Somebody took the connection, and did not talk like this.
+        if (!nobody)
+            remedy += error.InnerException is AuthenticationException ? "; one that was started without --certs is at http://"
+                : isSealed ? "; if it is there, its log says whether it refused this certificate"
+                : "; one that was started with --certs is at https://";
         return new ApiError(ErrorCodes.HostUnreachable, $"no coordinator answers at {_http.BaseAddress}",
             [new Reason(ErrorCodes.HostUnreachable, (error.InnerException as AuthenticationException ?? error).Message, remedy)]);
     }
