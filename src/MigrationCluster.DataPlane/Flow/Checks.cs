@@ -9,9 +9,6 @@ internal static class Checks
     internal static bool Matches(ReadOnlySpan<byte> payload) =>
         BinaryPrimitives.ReadUInt32LittleEndian(payload) == Crc32C.Compute(payload[sizeof(uint)..]);
 
-    internal static void Write(Span<byte> payload, ReadOnlySpan<byte> data)
-    {
-        data.CopyTo(payload[sizeof(uint)..]);
-        BinaryPrimitives.WriteUInt32LittleEndian(payload, Crc32C.Compute(payload[sizeof(uint)..]));
-    }
+    internal static void Write(Span<byte> payload, ReadOnlySpan<byte> data) =>
+        BinaryPrimitives.WriteUInt32LittleEndian(payload, Crc32C.Copy(data, payload[sizeof(uint)..]));
 }

@@ -41,6 +41,9 @@ internal sealed class FrameReader
     internal ReadOnlyMemory<byte> Payload => _buffer.AsMemory(
         _start + FrameHeader.SizeBytes, _frameBytes - FrameHeader.SizeBytes);
 
+    /// <summary>Whether a part of the next frame is here already.</summary>
+    internal bool IsInsideFrame => _end > _start;
+
     /// <summary>Goes to the next frame.</summary>
     /// <returns>false when it is not there in whole.</returns>
     /// <exception cref="TransferFailedException">a bad frame.</exception>

@@ -12,7 +12,7 @@ namespace MigrationCluster.DataPlane.Receiving;
 /// </summary>
 /// <remarks>
 /// Neighbouring frames become one acknowledgement. It leaves after 1 MiB or 256 frames, or when the channel has no more
-/// input: far closer than 16 MiB, the source's window. Bound: a page channel acknowledges in order, one range; on
+/// input and is not inside a frame: far closer than 16 MiB, the source's window. Bound: a page channel acknowledges in order, one range; on
 /// the device channel at most 64 devices * 8 frames + the manifest = 513 are under way, so 1024 ranges are never exceeded
 /// by a source that keeps its windows.
 /// </remarks>

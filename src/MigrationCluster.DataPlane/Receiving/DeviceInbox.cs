@@ -68,7 +68,7 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
         if (_ended is not null) throw Wrong(TransferFailureReason.BadFrame, "a frame follows the end of its stream");
         if (header.First != _accepted)
             throw Wrong(TransferFailureReason.BadFrame, $"a frame at offset {header.First} follows {_accepted}");
-        if (header.Kind == FrameKind.DeviceChunk && Crc32C.Compute(place.Buffer.AsSpan(0, place.Length)) != place.Check)
+        if (header.Kind == FrameKind.DeviceChunk && place.Computed != place.Check)
             throw Wrong(
                 TransferFailureReason.DeviceChunkCorrupt,
                 $"{place.Length} bytes at offset {header.First} do not match their CRC-32C");
@@ -123,7 +123,7 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
             if (place.Buffer.Length < place.Length)
                 place.Buffer = GC.AllocateUninitializedArray<byte>(
                     (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(place.Length, SmallestBufferBytes)));
-            payload[sizeof(uint)..].CopyTo(place.Buffer);
+            place.Computed = Crc32C.Copy(payload[sizeof(uint)..], place.Buffer.AsSpan(0, place.Length));
         }
         lock (_lock) _count++;
         _filled.Set();
@@ -138,7 +138,7 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
     private sealed class Place
     {
         internal FrameHeader Header;
-        internal uint Check;
+        internal uint Check, Computed; // as it was sent, and of the copy that is here
         internal int Length;
         internal byte[] Buffer = [];
     }

@@ -51,15 +51,17 @@ internal sealed class PageSink(MappedGuestRam ram, TransferMeter meter)
         var pages = payload[(count * sizeof(uint))..];
         var destination = ram.Pages(first, count);
         var digests = ram.Digests(first, count);
+        if (digests[0] == 0) GuestPages.MakePresent(destination);
         for (int i = 0; i < count; i++)
         {
             var page = pages.Slice(i * PageSizeBytes, PageSizeBytes);
             if (Crc32C.Compute(page) != checks[i])
                 throw new TransferFailedException(
                     TransferFailureReason.PageCorrupt, $"page {first + i} does not match its CRC-32C; it was not written");
-            page.CopyTo(destination.Slice(i * PageSizeBytes, PageSizeBytes));
+            GuestPages.CopyPastTheCache(page, destination.Slice(i * PageSizeBytes, PageSizeBytes));
             digests[i] = checks[i];
         }
+        Interlocked.MemoryBarrier(); // what went past the cache is there before anybody hears of it
         meter.AddPages((long)count * PageSizeBytes);
     }
 }

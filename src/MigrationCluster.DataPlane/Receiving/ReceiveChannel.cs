@@ -48,7 +48,9 @@ internal sealed class ReceiveChannel
                 while (_reader.TryRead())
                     while (_handle(this, _reader.Header, _reader.Payload.Span) is { } full) await full.WaitAsync(_funnel.Stopping);
                 var receiving = _reader.ReceiveAsync(_funnel.Stopping);
-                if (!receiving.IsCompleted) Acks.Flush(); // no input: the moment to acknowledge what came before
+                // No input: the moment to acknowledge what came before. Not inside a frame, whose rest is on its way whatever the source
+                // hears: a channel at full speed waits several times a frame, and each acknowledgement wakes three threads.
+                if (!receiving.IsCompleted && !_reader.IsInsideFrame) Acks.Flush();
                 received = await receiving;
             }
             while (_reader.Received(received));

@@ -69,9 +69,8 @@ internal sealed class PageSender(
         var copy = payload[(count * sizeof(uint))..];
         for (int i = 0; i < count; i++)
         {
-            var copied = copy.Slice(i * PageSizeBytes, PageSizeBytes);
-            source.Slice(i * PageSizeBytes, PageSizeBytes).CopyTo(copied);
-            checks[i] = digests[i] = Crc32C.Compute(copied);
+            int at = i * PageSizeBytes;
+            checks[i] = digests[i] = Crc32C.Copy(source.Slice(at, PageSizeBytes), copy.Slice(at, PageSizeBytes));
         }
         meter.AddPages(bytes);
     }

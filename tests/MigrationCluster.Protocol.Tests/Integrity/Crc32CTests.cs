@@ -41,6 +41,32 @@ public sealed class Crc32CTests
     }
 
     [Fact]
+    public void Folding_chains_and_copying_agree_at_any_length_and_alignment()
+    {
+        var random = new Random(3);
+        var data = new byte[20000];
+        random.NextBytes(data);
+        for (int round = 0; round < 2000; round++)
+        {
+            int length = round < 1000 ? round : random.Next(data.Length - 64);
+            var piece = data.AsSpan(random.Next(64), length);
+            uint start = (uint)random.Next();
+            uint chains = Crc32C.AppendInChains(start, piece);
+            Assert.Equal(chains, Crc32C.Append(start, piece));
+            if (FoldedCrc32C.IsSupported && length - length % FoldedCrc32C.StepBytes is var folded and > 0)
+                Assert.Equal(Crc32C.AppendInChains(start, piece[..folded]), ~FoldedCrc32C.Fold(~start, piece[..folded]));
+            var copy = new byte[length + 2];
+            Assert.Equal(Crc32C.AppendInChains(0, piece), Crc32C.Copy(piece, copy.AsSpan(1, length)));
+            Assert.True(piece.SequenceEqual(copy.AsSpan(1, length)));
+            Assert.Equal((0, 0), (copy[0], copy[^1]));
+        }
+    }
+
+    [Fact]
+    public void A_copy_has_the_length_of_its_source() =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => Crc32C.Copy(new byte[512], new byte[513]));
+
+    [Fact]
     public void Knows_the_zero_page() => Assert.Equal(BitByBit(new byte[4096]), Crc32C.OfZeroPage);
 
     private static uint BitByBit(ReadOnlySpan<byte> data)
