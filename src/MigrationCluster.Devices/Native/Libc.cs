@@ -20,6 +20,10 @@ internal static unsafe class Libc
     internal const int MAP_SHARED = 1;
     internal const int MAP_POPULATE = 0x8000;
     internal const uint MFD_CLOEXEC = 1;
+    internal const uint MFD_ALLOW_SEALING = 2;
+    internal const int F_ADD_SEALS = 1033;
+    internal const int F_GET_SEALS = 1034;
+    internal const int F_SEAL_SHRINK = 2;
     internal const int EFD_CLOEXEC = 0x80000;
     internal const int EFD_NONBLOCK = 0x800;
     internal const short POLLIN = 1;
@@ -53,6 +57,10 @@ internal static unsafe class Libc
 
     [DllImport("libc", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
     internal static extern int memfd_create(string name, uint flags);
+
+    /// <summary>With an int as its argument, which on 64-bit Linux is passed like a fixed one.</summary>
+    [DllImport("libc", SetLastError = true)]
+    internal static extern int fcntl(SafeFileHandle file, int command, int argument);
 
     [DllImport("libc", SetLastError = true)]
     internal static extern int ftruncate(SafeFileHandle file, long length);

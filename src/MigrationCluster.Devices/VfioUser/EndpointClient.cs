@@ -67,10 +67,11 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
         int size = Math.Min(buffer.Length, MaxTransferBytes);
         byte[] head = new byte[StreamRange.Size];
         new StreamRange(offset, (uint)size).Write(head);
-        var reply = await AskAsync(
-            (ushort)ExtensionCommand.ReadStream, head, default, head, buffer[..size], cancellationToken);
-        return StreamRange.TryRead(head, out var range) && range.Offset == offset && range.SizeBytes == reply.DataBytes
-            ? reply.DataBytes
+        int read = await ReadStreamBytesAsync(
+            (ushort)ExtensionCommand.ReadStream, head, buffer[..size],
+            static head => StreamRange.TryRead(head, out var range) ? range.SizeBytes : uint.MaxValue, cancellationToken);
+        return StreamRange.TryRead(head, out var range) && range.Offset == offset
+            ? read
             : throw Broken($"answered a stream read at {offset} with {range.SizeBytes} bytes at {range.Offset}");
     }
 
@@ -84,7 +85,7 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
             int size = Math.Min(data.Length, MaxTransferBytes);
             byte[] head = new byte[StreamRange.Size];
             new StreamRange(offset, (uint)size).Write(head);
-            await SendAsync(ExtensionCommand.WriteStream, head, data[..size], cancellationToken);
+            await WriteStreamBytesAsync((ushort)ExtensionCommand.WriteStream, head, data[..size], cancellationToken);
             data = data[size..];
             offset += (ulong)size;
         }

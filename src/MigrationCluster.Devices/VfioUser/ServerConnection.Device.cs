@@ -27,7 +27,7 @@ internal sealed partial class ServerConnection
         (ushort)VfioUserCommand.DeviceFeature => FeatureAsync(command.Body),
         (ushort)VfioUserCommand.MigrationDataRead => ReadDataAsync(command.Body),
         (ushort)VfioUserCommand.MigrationDataWrite => WriteDataAsync(command.Body),
-        var number when SpeaksExtension => ExecuteExtensionAsync((ExtensionCommand)number, command.Body),
+        var number when SpeaksExtension => ExecuteExtensionAsync((ExtensionCommand)number, command.Body, command.Files),
         var number => throw Refuse(Errno.EINVAL, $"unknown command {number}"),
     };
 

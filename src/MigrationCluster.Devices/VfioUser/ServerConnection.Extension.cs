@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using Microsoft.Win32.SafeHandles;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -27,7 +28,7 @@ internal sealed partial class ServerConnection
     private IDescribedDevice Described =>
         _served.Described ?? throw Refuse(Errno.EOPNOTSUPP, "this device does not describe itself");
 
-    private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body)
+    private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body, IReadOnlyList<SafeFileHandle?> files)
     {
         var none = CancellationToken.None;
         switch (command)
@@ -74,6 +75,9 @@ internal sealed partial class ServerConnection
                 break;
             case ExtensionCommand.CheckVersion:
                 await CheckVersionAsync(body);
+                break;
+            case ExtensionCommand.ShareStreamBuffer:
+                ShareStreamBuffer(files);
                 break;
             case ExtensionCommand.GetMemoryLayout:
                 Reply(MemoryLayoutMessage.ToArray(await Machine.GetMemoryLayoutAsync(none)));
@@ -138,21 +142,41 @@ internal sealed partial class ServerConnection
         _pages.Bytes.CopyTo(reply[DirtyPagesHead.Size..]);
     }
 
+    /// <summary>From here on this connection's stream bytes lie in the client's buffer instead of behind the messages.</summary>
+    private void ShareStreamBuffer(IReadOnlyList<SafeFileHandle?> files)
+    {
+        if (files is not [{ } file] || _streamBuffer is not null) throw Malformed("SHARE_STREAM_BUFFER");
+        _streamBuffer = StreamBuffer.Map(file);
+    }
+
+    /// <summary>Where a stream's bytes for the client go: into the shared buffer, or behind the reply's head.</summary>
+    private Memory<byte> StreamRoom(int headBytes, int size)
+    {
+        if (_streamBuffer is { } shared) return shared.Memory[..size];
+        Reserve(headBytes + size);
+        return _reply.AsMemory(headBytes, size);
+    }
+
+    /// <summary>A stream's bytes from the client.</summary>
+    private ReadOnlyMemory<byte> StreamBytes(string command, ReadOnlyMemory<byte> behindHead, uint size) =>
+        _streamBuffer is { } shared && behindHead.IsEmpty && size <= StreamBuffer.SizeBytes ? shared.Memory[..(int)size]
+        : _streamBuffer is null && behindHead.Length == size ? behindHead
+        : throw Malformed(command);
+
     private async Task ReadStreamAsync(ReadOnlyMemory<byte> body)
     {
         if (!StreamRange.TryRead(body.Span, out var range) || range.SizeBytes > MaxTransferBytes)
             throw Malformed("READ_STREAM");
-        Reserve(StreamRange.Size + (int)range.SizeBytes);
         int read = await Endpoint.ReadStreamAsync(
-            range.Offset, _reply.AsMemory(StreamRange.Size, (int)range.SizeBytes), CancellationToken.None);
-        new StreamRange(range.Offset, (uint)read).Write(Body(StreamRange.Size + read));
+            range.Offset, StreamRoom(StreamRange.Size, (int)range.SizeBytes), CancellationToken.None);
+        new StreamRange(range.Offset, (uint)read).Write(Body(StreamRange.Size + (_streamBuffer is null ? read : 0)));
     }
 
     private async Task WriteStreamAsync(ReadOnlyMemory<byte> body)
     {
-        if (!StreamRange.TryRead(body.Span, out var range) || body.Length - StreamRange.Size != range.SizeBytes)
-            throw Malformed("WRITE_STREAM");
-        await Endpoint.WriteStreamAsync(range.Offset, body[StreamRange.Size..], CancellationToken.None);
+        if (!StreamRange.TryRead(body.Span, out var range)) throw Malformed("WRITE_STREAM");
+        await Endpoint.WriteStreamAsync(
+            range.Offset, StreamBytes("WRITE_STREAM", body[StreamRange.Size..], range.SizeBytes), CancellationToken.None);
     }
 
     private static ulong Number(ReadOnlyMemory<byte> body) =>

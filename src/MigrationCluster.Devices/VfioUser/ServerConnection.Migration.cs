@@ -105,18 +105,17 @@ internal sealed partial class ServerConnection
         int most = Math.Min(MaxTransferBytes, _client!.MaxDataTransferBytes);
         if (request.SizeBytes > most) throw Refuse(Errno.EINVAL, $"at most {most} bytes at once");
         await RequireAsync(DeviceAction.DataRead);
-        Reserve(MigrationData.Size + (int)request.SizeBytes);
         int read = await _served.Device.ReadDataAsync(
-            _reply.AsMemory(MigrationData.Size, (int)request.SizeBytes), CancellationToken.None);
-        new MigrationData((uint)read).Write(Body(MigrationData.Size + read));
+            StreamRoom(MigrationData.Size, (int)request.SizeBytes), CancellationToken.None);
+        new MigrationData((uint)read).Write(Body(MigrationData.Size + (_streamBuffer is null ? read : 0)));
     }
 
     private async ValueTask WriteDataAsync(ReadOnlyMemory<byte> body)
     {
-        if (!MigrationData.TryRead(body.Span, out var request) || body.Length - MigrationData.Size != request.SizeBytes)
-            throw Malformed("MIG_DATA_WRITE");
+        if (!MigrationData.TryRead(body.Span, out var request)) throw Malformed("MIG_DATA_WRITE");
+        var data = StreamBytes("MIG_DATA_WRITE", body[MigrationData.Size..], request.SizeBytes);
         await RequireAsync(DeviceAction.DataWrite);
-        await _served.Device.WriteDataAsync(body[MigrationData.Size..], CancellationToken.None);
+        await _served.Device.WriteDataAsync(data, CancellationToken.None);
     }
 
     /// <summary>The reply's data, behind its header.</summary>

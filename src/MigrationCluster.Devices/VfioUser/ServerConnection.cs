@@ -34,6 +34,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
     private readonly CancellationTokenSource _gone = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private MessageChannel? _twin;
+    private StreamBuffer? _streamBuffer;
     private VersionCapabilities? _client;
     private bool _holdsPlainSlot;
     private Fence? _fence;
@@ -69,6 +70,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
         // The device may be waiting for this client's answer to a DMA message: end that first.
         if (_twin is not null) await _twin.DisposeAsync();
         await _main.DisposeAsync();
+        ((IDisposable?)_streamBuffer)?.Dispose();
         try
         {
             if (_holdsPlainSlot) await ClearAwayAsync();

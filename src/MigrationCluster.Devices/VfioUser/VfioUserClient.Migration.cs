@@ -50,12 +50,10 @@ public partial class VfioUserClient
         int size = Math.Min(buffer.Length, MaxReadBytes);
         byte[] head = new byte[MigrationData.Size];
         new MigrationData((uint)size).Write(head);
-        var reply = await AskAsync(
-            (ushort)VfioUserCommand.MigrationDataRead, head, default, head, buffer[..size], cancellationToken);
-        DisposeAll(reply.Files);
-        return MigrationData.TryRead(head, out var data) && data.SizeBytes <= reply.DataBytes
-            ? (int)data.SizeBytes
-            : throw Broken($"claims {data.SizeBytes} bytes of state in a reply of {reply.DataBytes}");
+        int read = await ReadStreamBytesAsync(
+            (ushort)VfioUserCommand.MigrationDataRead, head, buffer[..size],
+            static head => MigrationData.TryRead(head, out var data) ? data.SizeBytes : uint.MaxValue, cancellationToken);
+        return read;
     }
 
     public async ValueTask WriteDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
@@ -65,8 +63,7 @@ public partial class VfioUserClient
             int size = Math.Min(data.Length, MaxWriteBytes);
             byte[] head = new byte[MigrationData.Size];
             new MigrationData((uint)size).Write(head);
-            await AskAsync(
-                (ushort)VfioUserCommand.MigrationDataWrite, head, data[..size], default, default, cancellationToken);
+            await WriteStreamBytesAsync((ushort)VfioUserCommand.MigrationDataWrite, head, data[..size], cancellationToken);
             data = data[size..];
         }
     }

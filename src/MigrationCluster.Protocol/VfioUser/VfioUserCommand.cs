@@ -38,6 +38,7 @@ public enum ExtensionCommand : ushort
     GetPreCopyBytes = 0x4d0a,
     Describe = 0x4d0b,
     CheckVersion = 0x4d0c,
+    ShareStreamBuffer = 0x4d0d,
     GetMemoryLayout = 0x4d10,
     ReadFence = 0x4d11,
     CastVote = 0x4d12,
