@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Protocol.Guests;
@@ -22,6 +23,17 @@ internal sealed class BenchGuest : IAsyncDisposable
 
     /// <summary>By name.</summary>
     internal Dictionary<string, EndpointClient> Devices { get; } = [];
+
+    /// <summary>Used so far by the guest process and its device servers, in steps of 10 ms.</summary>
+    internal TimeSpan CpuTime
+    {
+        get
+        {
+            string children = File.ReadAllText($"/proc/{_process.Id}/task/{_process.Id}/children");
+            return children.Split(' ', StringSplitOptions.RemoveEmptyEntries).Append($"{_process.Id}")
+                .Aggregate(TimeSpan.Zero, (sum, process) => sum + Process.GetProcessById(int.Parse(process, CultureInfo.InvariantCulture)).TotalProcessorTime);
+        }
+    }
 
     /// <summary>Starts a guest; a source runs, an incoming one waits.</summary>
     internal static async Task<BenchGuest> StartAsync(bool incoming, IReadOnlyList<LaunchDevice> devices, CancellationToken cancellationToken)

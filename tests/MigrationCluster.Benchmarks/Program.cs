@@ -14,7 +14,7 @@ try
 {
     return args switch
     {
-        ["dataplane"] => await DataPlaneBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
+        ["dataplane", .. var only] => await DataPlaneBenchmark.RunAsync(Console.Out, new Figures(Console.Out), only, interrupt.Token),
         ["compat"] => await CompatBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
         _ => Usage(),
     };
@@ -28,9 +28,10 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: MigrationCluster.Benchmarks dataplane|compat
+        usage: MigrationCluster.Benchmarks dataplane [WORD...] | compat
 
-          dataplane   guest pages and device state over loopback, against a plain socket copy with the same check
+          dataplane   guest pages and device state over loopback, against C, TLS and a memory copy; with words, only what has
+                      one of them in its name, without bars
           compat      compatibility matrix and candidate search over 1,000 hosts, save_setup of 8 devices over loopback
 
         One line a figure: `name: value unit`. Exit status 1 when a ratio or an allocation misses its bar, 2 on wrong usage.

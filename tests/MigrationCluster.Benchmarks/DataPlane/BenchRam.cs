@@ -6,17 +6,19 @@ using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
 
-/// <summary>Guest RAM in a mapped memfd, every page present and full of random bytes.</summary>
+/// <summary>Guest RAM in a mapped memfd, every page present and full of random bytes, or of zeros.</summary>
 internal sealed unsafe partial class BenchRam : MemoryManager<byte>
 {
     private const int ReadWrite = 3, Shared = 1;
+    private const int KeepSize = 1, PunchHole = 2;
 
     private readonly SafeFileHandle _file;
     private readonly nint _base;
     private readonly nint _digests;
     private readonly int _size;
 
-    internal BenchRam(int sizeMiB, int seed)
+    /// <param name="seed">of its bytes; null: zeros.</param>
+    internal BenchRam(int sizeMiB, int? seed)
     {
         _size = sizeMiB << 20;
         var layout = new GuestMemoryLayout([new MemoryWindow(new Gpa(0), (ulong)_size)]);
@@ -27,10 +29,18 @@ internal sealed unsafe partial class BenchRam : MemoryManager<byte>
         if (_base == -1) throw new IOException($"mmap: errno {Marshal.GetLastPInvokeError()}");
         _digests = (nint)NativeMemory.AllocZeroed((nuint)layout.PageCount, sizeof(uint));
         Mapped = new MappedGuestRam(layout, [new MappedWindow(_base, _file, 0)], _digests);
-        new Random(seed).NextBytes(GetSpan());
+        if (seed is { } number) new Random(number).NextBytes(GetSpan());
+        else GetSpan().Clear();
     }
 
     internal MappedGuestRam Mapped { get; }
+
+    /// <summary>Makes it RAM that was never written: all of it is a hole again, and nothing is known of a page.</summary>
+    internal void PunchOut()
+    {
+        if (Allocate(_file, KeepSize | PunchHole, 0, _size) != 0) throw new IOException($"fallocate: errno {Marshal.GetLastPInvokeError()}");
+        NativeMemory.Clear((void*)_digests, (nuint)Mapped.Layout.PageCount * sizeof(uint));
+    }
 
     public override Span<byte> GetSpan() => new((void*)_base, _size);
 
@@ -54,6 +64,9 @@ internal sealed unsafe partial class BenchRam : MemoryManager<byte>
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial nint Map(nint address, nuint length, int protection, int flags, int file, long offset);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
 
     [LibraryImport("libc", EntryPoint = "munmap")]
     private static partial int Unmap(nint address, nuint length);

@@ -1,9 +1,10 @@
 using MigrationCluster.DataPlane;
+using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
 
-/// <summary>Pages and device state over loopback, interleaved with a plain socket copy.</summary>
+/// <summary>Pages and device state over loopback, both ends in this process, against C, TLS and a memory copy.</summary>
 internal static class DataPlaneBenchmark
 {
     private const int RamMiB = 512;
@@ -11,66 +12,98 @@ internal static class DataPlaneBenchmark
     private const int DeviceBytes = 64 << 20;
     private const int GpuMiB = 256;
     private const int WarmUps = 2;
-    private const int Repetitions = 7;
+    private const int Rounds = 10;
+
+    private const string Plain = "plain", PlainCold = "plain, into RAM never written";
+    private const string CBare = "C without a check", CCheck = "C with our check", CCold = "C with our check, RAM never written";
+    private const string InMemory = "device state, memory to memory", EndToEnd = "device state, end to end";
+    private const string Scan = "zero scan", CScan = "zero scan in C";
 
     private static readonly LaunchDevice Gpu = new(
         "gpu0", "gpu", new Dictionary<string, string> { ["memory-mib"] = $"{GpuMiB}", ["dirty-rate"] = "0" }, []);
 
-    internal static async Task<int> RunAsync(Figures figures, CancellationToken cancellationToken)
+    /// <param name="only">words, one of which the name of what is measured must contain, then without bars; none: everything.</param>
+    internal static async Task<int> RunAsync(
+        TextWriter output, Figures figures, IReadOnlyCollection<string> only, CancellationToken cancellationToken)
     {
         var options = TransferOptions.Default;
-        int pageChannels = options.Channels - 1;
-        figures.Note($"{Environment.ProcessorCount} processors; {RamMiB} MiB of random guest RAM, {pageChannels} page connections");
-        figures.Note(
-            "plain.copy: the same bytes over as many connections with .NET sockets alone, straight from mapping to mapping, one "
-            + "CRC-32C for each 256 KiB on both sides");
-        figures.Note(
-            $"device-state.end-to-end: a gpu of {GpuMiB} MiB: device server, mc-guest, data plane, mc-guest, device server");
+        int connections = options.Channels - 1;
+        const long ram = (long)RamMiB << 20;
+        using var native = NativePeer.TryBuild(out string? why);
+        figures.Note($"{Environment.ProcessorCount} processors; {RamMiB} MiB of random guest RAM; {connections} page connections, "
+            + $"and as many of every other; {Rounds} rounds, medians; CPU-seconds of both ends together");
+        figures.Note(native is null ? $"SKIPPED: every comparison with C. {why}" : $"C checks with {native.Check}");
+        figures.Note($"end to end: a gpu of {GpuMiB} MiB: device server, mc-guest, data plane, mc-guest, device server; CPU of all of them");
+
         using var source = new BenchRam(RamMiB, 1);
         using var destination = new BenchRam(RamMiB, 2);
-        using var plain = await PlainCopy.ConnectAsync(pageChannels, cancellationToken);
-        using var plainOne = await PlainCopy.ConnectAsync(1, cancellationToken);
+        using var zeros = new BenchRam(RamMiB, null);
         await using var session = await BenchSession.OpenAsync(source, destination, Devices, DeviceBytes, options, cancellationToken);
+        using var tls = await TlsCopy.ConnectAsync(connections, cancellationToken);
+        using var tlsOne = await TlsCopy.ConnectAsync(1, cancellationToken);
+        using var peer = native?.Connect(connections);
         await using var sourceGuest = await BenchGuest.StartAsync(incoming: false, [Gpu], cancellationToken);
         await sourceGuest.StopAsync(cancellationToken);
         await using var destinationGuest = await BenchGuest.StartAsync(incoming: true, [Gpu], cancellationToken);
-        var chain = new DeviceChain(sourceGuest.Devices[Gpu.Name], destinationGuest.Devices[Gpu.Name]);
+        await using var chain = new DeviceChain(sourceGuest, destinationGuest, Gpu.Name, source, destination, options);
 
-        var rates = new Dictionary<string, List<double>>();
-        for (int repetition = -WarmUps; repetition < Repetitions; repetition++)
+        Task Forget()
         {
-            async Task MeasureAsync(string name, long bytes, Func<Task> work)
-            {
-                var (seconds, _) = await Measured.RunAsync(work);
-                if (!rates.TryGetValue(name, out var list)) rates[name] = list = [];
-                if (repetition >= 0) list.Add(bytes / seconds / 1e9);
-            }
-
-            const long ram = (long)RamMiB << 20;
-            await MeasureAsync("pages", ram, () => session.SendPagesAsync(cancellationToken));
-            await MeasureAsync("plain", ram, () => plain.CopyAsync(source.Memory, destination.Memory, cancellationToken));
-            await MeasureAsync("devices", session.Devices.Bytes, () => session.Devices.SendAsync(session.Sender, 1, cancellationToken));
-            await MeasureAsync("plain-one", ram, () => plainOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
-            await using var one = await BenchSession.OpenAsync(source, destination, chain, options, cancellationToken);
-            await chain.PrepareAsync(cancellationToken);
-            await MeasureAsync("chain", (long)GpuMiB << 20, () => chain.SendAsync(one.Sender, cancellationToken));
-            if (!await chain.FinishAsync(cancellationToken)) throw new InvalidOperationException("the gpus differ");
+            destination.PunchOut();
+            return Task.CompletedTask;
         }
+
+        var contest = new Contest();
+        contest.Add("memory copy, one thread", ram, () => Task.Run(() => source.GetSpan().CopyTo(destination.GetSpan())));
+        if (peer is not null)
+        {
+            contest.Add(CBare, ram, () => peer.CopyAsync(source, destination, check: false));
+            contest.Add(CCheck, ram, () => peer.CopyAsync(source, destination, check: true));
+        }
+        contest.Add(Plain, ram, () => session.SendPagesAsync(cancellationToken));
+        contest.Add("SslStream", ram, () => tls.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+        contest.Add("SslStream, one connection", ram, () => tlsOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+        contest.Add(InMemory, session.Devices.Bytes, () => session.Devices.SendAsync(session.Sender, 1, cancellationToken));
+        contest.Add(
+            EndToEnd, (long)GpuMiB << 20, () => chain.SendAsync(cancellationToken), () => chain.PrepareAsync(cancellationToken),
+            () => chain.FinishAsync(cancellationToken), () => sourceGuest.CpuTime + destinationGuest.CpuTime);
+        if (peer is not null) contest.Add(CCold, ram, () => peer.CopyAsync(source, destination, check: true), Forget);
+        contest.Add(PlainCold, ram, () => session.SendPagesAsync(cancellationToken), Forget);
+        if (native is not null)
+            contest.Add(CScan, ram, () => Task.Run(() => CheckCount(native.CountZeroPages(zeros.GetSpan()))));
+        contest.Add(Scan, ram, () => Task.Run(() => CheckCount(CountZeroPages(zeros.GetSpan()))));
+        if (only.Count > 0) contest.Keep(only);
+        await contest.RunAsync(WarmUps, Rounds, cancellationToken);
+        contest.Print(output);
+        if (only.Count > 0) return 0;
+
         double perPage = await session.AllocatedPerPageAsync(cancellationToken);
         double perChunk = await session.AllocatedPerChunkAsync(cancellationToken);
         await session.FinishAsync(cancellationToken);
-
-        double plainRate = Figures.Median(rates["plain"]);
-        figures.PrintSpread("plain.copy", rates["plain"], "GB/s");
-        figures.PrintSpread("plain.copy.one-connection", rates["plain-one"], "GB/s");
-        figures.PrintSpread("pages.throughput", rates["pages"], "GB/s");
-        figures.PrintSpread("device-state.in-memory.throughput", rates["devices"], "GB/s");
-        figures.PrintSpread("device-state.end-to-end.throughput", rates["chain"], "GB/s");
-        figures.AtLeast("pages.ratio-to-plain", Figures.Median(rates["pages"]) / plainRate, 0.6);
-        figures.Print("device-state.in-memory.ratio-to-plain", Figures.Median(rates["devices"]) / plainRate, "ratio");
-        figures.AtLeast("device-state.end-to-end.ratio-to-plain", Figures.Median(rates["chain"]) / plainRate, 0.1);
+        if (native is not null)
+        {
+            figures.AtLeast("plain to C with our check", contest.Ratio(Plain, CCheck), 0.9);
+            figures.AtLeast("plain to C without a check", contest.Ratio(Plain, CBare), 0.65);
+            figures.Print("plain to C with our check, into RAM never written", contest.Ratio(PlainCold, CCold), "ratio");
+            figures.AtLeast("zero scan to C", contest.Ratio(Scan, CScan), 0.8);
+        }
+        figures.AtLeast("device state end to end to plain", contest.Ratio(EndToEnd, Plain), 0.3);
+        figures.Print("device state memory to memory to plain", contest.Ratio(InMemory, Plain), "ratio");
         figures.AtMost("pages.allocated", perPage, "B/page", 0.5, "rounds to 0");
         figures.AtMost("device-state.allocated", perChunk, "B/chunk", 0.5, "rounds to 0");
         return figures.AllHold ? 0 : 1;
+    }
+
+    private static long CountZeroPages(ReadOnlySpan<byte> memory)
+    {
+        long count = 0;
+        for (int at = 0; at < memory.Length; at += 4096)
+            if (ZeroPage.IsZero(memory.Slice(at, 4096))) count++;
+        return count;
+    }
+
+    private static void CheckCount(long count)
+    {
+        if (count != RamMiB * 256L) throw new InvalidOperationException($"{count} zero pages");
     }
 }
