@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Tests.Fakes;
 using MigrationCluster.Protocol.Machines;
@@ -82,6 +83,30 @@ public sealed class MachineActorTests : IAsyncDisposable
         Assert.Equal("b", (await _works.NextAsync()).Name);
         Assert.Equal(["b"], _works.Started);
         Assert.Equal(["recovered 3"], _watcher.Story);
+    }
+
+    [Theory]
+    [InlineData("before")]
+    [InlineData("after")]
+    public async Task A_failpoint_around_an_append_leaves_nothing_doubled_and_nothing_lost(string when)
+    {
+        string failpoint = $"work:{when}:Wanted";
+        var actor = Start();
+        Failpoints.Arm($"{failpoint}=fail", [failpoint]);
+        try
+        {
+            var failed = await Assert.ThrowsAsync<ActorFailedException>(() => actor.AskAsync(new Do.Want("a"), default));
+            Assert.Equal($"failpoint {failpoint}", failed.InnerException!.Message);
+            Assert.Equal(when == "before" ? [] : ["Wanted(a)"], _log.Events.Select(e => e.ToString()));
+            await actor.AskAsync(new Do.Want("a"), default);
+        }
+        finally
+        {
+            Failpoints.Arm(null, []);
+        }
+
+        Assert.Equal(["Wanted(a)"], _log.Events.Select(e => e.ToString()));
+        Assert.Equal("a", (await _works.NextAsync()).Name);
     }
 
     [Fact]

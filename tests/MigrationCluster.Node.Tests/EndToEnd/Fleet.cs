@@ -20,6 +20,7 @@ internal sealed class Fleet : IAsyncDisposable
     public const string Guest = "g";
 
     private readonly Dictionary<string, NodeProcess> _nodes = [];
+    private readonly Dictionary<string, int> _ports = [];
     private readonly string _folder = Create();
     private readonly TestAuthority? _authority;
 
@@ -104,18 +105,15 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Starts a node, or starts it again on its own data; the coordinator where it was, everybody else anywhere.</summary>
     public async Task StartNodeAsync(string host, Armed? armed = null)
     {
-        string listen = "127.0.0.1:0";
-        if (_nodes.Remove(host, out var before))
-        {
-            if (Coordinators.Contains(host)) listen = $"127.0.0.1:{before.Address.Port}";
-            before.Dispose();
-        }
+        string listen = $"127.0.0.1:{_ports.GetValueOrDefault(host)}";
+        if (_nodes.Remove(host, out var before)) before.Dispose();
 
         string[] role = !Coordinators.Contains(host)
             ? [.. Coordinators.SelectMany(name => (string[])["--join", Node(name).Address.ToString().TrimEnd('/')])]
             : Database is null ? ["--coordinator"] : ["--coordinator", "--engine", "postgres", "--connection", Database];
         _nodes[host] = await NodeProcess.StartAsync(
             PathOf(host + ".log"), [.. Arguments(host, listen, host), .. role], armed);
+        if (Coordinators.Contains(host)) _ports[host] = Node(host).Address.Port;
         if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
         if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
         if (Client is null) return;

@@ -133,7 +133,23 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
         foreach (string host in _armed.Keys.Where(host => fleet.Node(host).HasEnded))
         {
             _deaths[host] = _deaths.GetValueOrDefault(host) + 1;
-            await fleet.StartNodeAsync(host, DiesTwice && _deaths[host] == 1 ? new Armed(it.Armed) : null);
+            if (DiesTwice && _deaths[host] == 1 && await SurvivesStartAsync(host)) continue;
+            await fleet.StartNodeAsync(host, null);
+        }
+    }
+
+    /// <summary>Armed for what it does first of all, it may be dead before it listens.</summary>
+    private async Task<bool> SurvivesStartAsync(string host)
+    {
+        try
+        {
+            await fleet.StartNodeAsync(host, new Armed(it.Armed));
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            _deaths[host]++;
+            return false;
         }
     }
 
