@@ -179,16 +179,12 @@ public sealed class GuestHost(
         try
         {
             using var tick = new PeriodicTimer(BetweenLooks, time);
-            while (ProcessTable.IsAlive(guest.Process))
+            while (Look(guest, () => ProcessTable.IsAlive(guest.Process)))
                 if (!await tick.WaitForNextTickAsync(_stop.Token))
                     return;
             logger.LogInformation("guest {Guest}'s process {Process} has ended", guest.Name, guest.Process.Id);
-            for (var left = ProcessTable.Of(guest.Directory); left.Count > 0; left = ProcessTable.Of(guest.Directory))
-            {
-                foreach (var task in left) ProcessTable.Kill(task);
+            while (Look(guest, () => KillWhatIsLeft(guest)))
                 await tick.WaitForNextTickAsync(_stop.Token);
-            }
-
             new GuestFolder(guest.Directory).Clear();
         }
         catch (OperationCanceledException)
@@ -202,6 +198,27 @@ public sealed class GuestHost(
 
         lock (_lock) _guests.Remove(guest.Name);
         guest.HasEnded();
+    }
+
+    /// <summary>Whether something of a guest lives. What cannot be seen now is not therefore dead: it is looked for again.</summary>
+    private bool Look(HostedGuest guest, Func<bool> lives)
+    {
+        try
+        {
+            return lives();
+        }
+        catch (IOException error)
+        {
+            logger.LogError("cannot tell whether guest {Guest} lives: {Reason}", guest.Name, error.Message);
+            return true;
+        }
+    }
+
+    private static bool KillWhatIsLeft(HostedGuest guest)
+    {
+        var left = ProcessTable.Of(guest.Directory);
+        foreach (var task in left) ProcessTable.Kill(task);
+        return left.Count > 0;
     }
 
     private string GuestFolderLog(GuestName guest) => new GuestFolder(data.Guest(guest)).Log;

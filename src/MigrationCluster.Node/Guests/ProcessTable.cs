@@ -5,8 +5,10 @@ namespace MigrationCluster.Node.Guests;
 
 /// <summary>The processes of a guest as /proc shows them: found by the guest's directory in their arguments, so that
 /// they are found again after a daemon's restart, orphaned device servers too.</summary>
+/// <remarks>What cannot be read (no descriptor left, say) is not therefore dead: then every method throws <see cref="IOException"/>.</remarks>
 public static class ProcessTable
 {
+    private const string Proc = "/proc";
     private const int SigKill = 9;
     private const int NoSuchProcess = 3;
 
@@ -14,15 +16,16 @@ public static class ProcessTable
     public static IReadOnlyList<GuestTask> Of(string directory)
     {
         var found = new List<GuestTask>();
-        foreach (string entry in Directory.EnumerateDirectories("/proc"))
+        foreach (string entry in Directory.EnumerateDirectories(Proc))
             if (int.TryParse(Path.GetFileName(entry), NumberStyles.None, CultureInfo.InvariantCulture, out int id)
-                && ReadArguments(id) is { } arguments && IsGuest(arguments, directory) && ReadStart(id) is { } start)
+                && ReadArguments(id) is { } arguments && IsGuest(arguments, directory) && ReadStart(id, Proc) is { } start)
                 found.Add(new GuestTask(id, start, arguments.Contains("run")));
         return found;
     }
 
     /// <summary>Whether this very process still runs; a zombie does not.</summary>
-    public static bool IsAlive(GuestTask task) => ReadStart(task.Id) == task.StartTicks;
+    /// <param name="proc">where processes show.</param>
+    public static bool IsAlive(GuestTask task, string proc = Proc) => ReadStart(task.Id, proc) == task.StartTicks;
 
     public static void Kill(GuestTask task)
     {
@@ -34,9 +37,9 @@ public static class ProcessTable
 
     /// <summary>The process's start in clock ticks since boot, field 22 of /proc/ID/stat (proc(5)); null when it is gone
     /// or a zombie. Tells a process from a later one of the same id.</summary>
-    private static long? ReadStart(int id)
+    private static long? ReadStart(int id, string proc)
     {
-        if (ReadFile($"/proc/{id}/stat") is not { } stat) return null;
+        if (ReadFile($"{proc}/{id}/stat") is not { } stat) return null;
         // The name in field 2 may hold anything, blanks and parentheses too: count from its last parenthesis.
         string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
         return fields[0] is "Z" or "X" ? null : long.Parse(fields[19], CultureInfo.InvariantCulture);
@@ -47,16 +50,19 @@ public static class ProcessTable
         && Array.Exists(arguments, argument =>
             argument == directory || argument.StartsWith(directory + "/", StringComparison.Ordinal));
 
-    private static string[]? ReadArguments(int id) => ReadFile($"/proc/{id}/cmdline")?.Split('\0');
+    private static string[]? ReadArguments(int id) => ReadFile($"{Proc}/{id}/cmdline")?.Split('\0');
 
+    /// <returns>null: the process is gone, or is somebody else's.</returns>
     private static string? ReadFile(string path)
     {
         try
         {
             return File.ReadAllText(path);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException
+            or IOException { HResult: NoSuchProcess })
         {
+            // The last: it went between the opening and the reading.
             return null;
         }
     }
