@@ -282,7 +282,7 @@ public sealed class Migrations(
             }
             else
             {
-                using var client = new ClusterClient(new Uri(address));
+                using var client = new ClusterClient(new Uri(address), credentials);
                 told.AddRange((await client.ReconcileAsync(new ReconcileRequest(id.Value, host.Value, by), cancellationToken)).Deviations
                     .Where(deviation => deviation.Code == view.Code));
             }
