@@ -72,6 +72,10 @@ public sealed class ClusterClient : IDisposable
     public Task<WhyView> WhyMigrationAsync(string id, CancellationToken cancellationToken) =>
         GetAsync<WhyView>($"v1/migrations/{Uri.EscapeDataString(id)}/why", cancellationToken);
 
+    /// <summary>Goes over what stands now and sets right what can be proved. <see cref="ErrorCodes.HostAnswers"/> for a host that is not dead.</summary>
+    public Task<ReconcileView> ReconcileAsync(ReconcileRequest request, CancellationToken cancellationToken) =>
+        SendAsync<ReconcileView>(HttpMethod.Post, "v1/reconcile", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+
     /// <summary>Asks for cancellation; answers when it is recorded. <see cref="ErrorCodes.TooLate"/> once decided.</summary>
     public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/cancel", "{}", cancellationToken);

@@ -39,6 +39,7 @@ public static class ErrorCodes
     public const string GuestMigrating = "guest.migrating";
     public const string HostUnknown = "host.unknown";
     public const string HostNameTaken = "host.name-taken";
+    public const string HostAnswers = "host.answers";
     public const string HostUnreachable = "host.unreachable";
     public const string SameHost = "migration.same-host";
     public const string Refused = "migration.refused";

@@ -34,6 +34,11 @@ internal sealed class AgentMoves(Space space)
         return Run(state, attempt, side, command);
     }
 
+    /// <summary>Whether a side's host is dead for good.</summary>
+    public bool IsDead(ReadOnlySpan<int> state, int attempt, int side) =>
+        new Faults(state[Layout.Faults]).Dead is > 0 and var dead
+        && space.HostOf(state, attempt, side == 0 ? Side.Source : Side.Destination) == dead - 1;
+
     /// <summary>How many effects a session waits for.</summary>
     public int Pending(ReadOnlySpan<int> state, int attempt, int side)
     {

@@ -13,6 +13,17 @@ namespace MigrationCluster.Chaos.Exploration;
 /// </summary>
 internal static class CompleteCopies
 {
+    /// <summary>DESIGN's table, of a whole host: what nobody can prove about its fence file costs the guest, even where a complete copy is left.
+    /// A source whose yield no coordinator has heard of may have kept the guest; a destination that may have been told to run may have run.</summary>
+    public static bool IsUnprovable(Space space, ReadOnlySpan<int> state, int deadHost)
+    {
+        int attempt = space.Begun(state) - 1;
+        var journal = space.Journal(state, attempt);
+        return space.HostOf(state, attempt, Side.Source) == deadHost
+            ? !journal.Yielded && space.Rows[state[Layout.Row]].Decision == OwnershipDecision.Undecided
+            : journal is { Decision: OwnershipDecision.Committed, DestinationDone: false };
+    }
+
     public static bool IsLeft(Space space, ReadOnlySpan<int> state)
     {
         int attempt = space.Begun(state) - 1;

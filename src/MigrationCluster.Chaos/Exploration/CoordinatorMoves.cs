@@ -39,6 +39,16 @@ internal sealed class CoordinatorMoves(Space space)
 
     public int Cancel() => Known(_deadlines, -1, () => new CoordinatorCommand.Cancel(default));
 
+    /// <summary>The operator proves a host dead.</summary>
+    public bool ProveDead(Span<int> state, int attempt, int host)
+    {
+        bool unprovable = attempt == space.Begun(state) - 1 && CompleteCopies.IsUnprovable(space, state, host);
+        bool told = Tell(state, attempt, Known(
+            _deadlines, -2 - host, () => new CoordinatorCommand.HostProvenDead(Space.Hosts[host], "operator", default)));
+        if (told && unprovable) state[Layout.Faults] = new Faults(state[Layout.Faults]).Lose().Value;
+        return told;
+    }
+
     public int Refused(int message) => Known(_refusals, message,
         () => new CoordinatorCommand.CommandRefused(space.Messages[message], "refused", "refused", default));
 

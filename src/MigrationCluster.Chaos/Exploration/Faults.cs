@@ -21,9 +21,15 @@ internal readonly record struct Faults(int Value)
     /// <summary>A fault took the last complete copy: nobody can own the guest any more.</summary>
     public bool Lost => Get(15, 1) == 1;
 
+    public int HostDeaths => Get(16, 2);
+
+    /// <summary>The host that is dead for good: 1 or 2; 0 for none.</summary>
+    public int Dead => Get(18, 2);
+
     public static Faults Of(Configuration configuration) => default(Faults).Set(0, 3, configuration.Crashes)
         .Set(3, 2, configuration.Takeovers).Set(5, 2, configuration.Cancels).Set(7, 2, configuration.Partitions)
-        .Set(9, 2, configuration.Failures).Set(11, 2, configuration.SlowAnswers);
+        .Set(9, 2, configuration.Failures).Set(11, 2, configuration.SlowAnswers)
+        .Set(16, 2, configuration.HostDeaths);
 
     public Faults Crash() => Set(0, 3, Crashes - 1);
 
@@ -41,8 +47,10 @@ internal readonly record struct Faults(int Value)
 
     public Faults Lose() => Set(15, 1, 1);
 
+    public Faults DieWhole(int host) => Set(16, 2, HostDeaths - 1).Set(18, 2, host);
+
     /// <summary>Faults have stopped: nothing of them is left but what they did.</summary>
-    public Faults Over() => Lost ? default(Faults).Lose() : default;
+    public Faults Over() => (Lost ? default(Faults).Lose() : default).Set(18, 2, Dead);
 
     private int Get(int bit, int bits) => (Value >> bit) & ((1 << bits) - 1);
 

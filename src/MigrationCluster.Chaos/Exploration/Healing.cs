@@ -101,7 +101,7 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
             int feed = state[Layout.At(attempt, Layout.SourceFeed + side)];
             if (feed != 0 && coordinators.HearNext(state, attempt, side, advance: true))
                 return new Step(StepKind.Hear, attempt, side, space.Sequences[feed][0]);
-            if (agents.NoticeDeath(state, attempt, side)) return new Step(StepKind.NoticeDeath, attempt, side);
+            if (!agents.IsDead(state, attempt, side) && agents.NoticeDeath(state, attempt, side)) return new Step(StepKind.NoticeDeath, attempt, side);
         }
 
         return null;
@@ -111,7 +111,7 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
     {
         int[] before = state.ToArray();
         for (int side = 0; side < 2; side++)
-            for (int effect = 0; effect < agents.Pending(before, attempt, side); effect++)
+            for (int effect = 0; effect < agents.Pending(before, attempt, side) && !agents.IsDead(before, attempt, side); effect++)
             {
                 var outcome = agents.Perform(before, attempt, side, effect, Chance.Works);
                 agents.Act(state, attempt, side, outcome);
@@ -135,7 +135,8 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
                 moves.Swap(state, attempt, owner, effect);
                 coordinators.Tell(state, attempt, coordinators.ReadRow(state[Layout.Row]));
             }
-            else if (pending[effect] is CoordinatorEffect.Send send)
+            else if (pending[effect] is CoordinatorEffect.Send send
+                && !agents.IsDead(before, attempt, send.Command.Side == Side.Source ? 0 : 1))
             {
                 int message = space.Messages.Of(send.Command);
                 step = new Step(StepKind.Deliver, attempt, 0, message);
@@ -151,6 +152,9 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
 
     private Step? Wait(Span<int> state, int attempt)
     {
+        // Only a person proves a host dead, and needs no hurry: by then everything else has happened that can.
+        if (new Faults(state[Layout.Faults]).Dead is > 0 and var dead && coordinators.ProveDead(state, attempt, dead - 1))
+            return new Step(StepKind.ProveDead, attempt, dead - 1);
         int owner = state[Layout.At(attempt, Layout.Owner)];
         foreach (var alarm in space.Coordinators.Pending(owner).OfType<CoordinatorEffect.Alarm>())
             if (coordinators.Tell(state, attempt, coordinators.Deadline(alarm.Phase)))

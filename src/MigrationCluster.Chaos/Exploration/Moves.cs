@@ -29,7 +29,7 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
 
     private void ExpandBegin(ReadOnlySpan<int> state, int begun, Successors into)
     {
-        if (begun == space.Configuration.Attempts || !space.Journal(state, begun - 1).Ended) return;
+        if (begun == space.Configuration.Attempts || !space.Journal(state, begun - 1).Ended || new Faults(state[Layout.Faults]).Dead != 0) return;
         var next = into.Add(state, new Step(StepKind.Begin, begun));
         Finish(state, next, space.Begin(next, begun), into);
     }
@@ -59,6 +59,12 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
             if (pending[effect] is not CoordinatorEffect.Alarm alarm || !space.Configuration.Deadlines) continue;
             var next = into.Add(state, new Step(StepKind.Deadline, attempt, 0, (int)alarm.Phase));
             Finish(state, next, coordinators.Tell(next, attempt, coordinators.Deadline(alarm.Phase)), into);
+        }
+
+        if (faults.Dead > 0)
+        {
+            var next = into.Add(state, new Step(StepKind.ProveDead, attempt, faults.Dead - 1));
+            Finish(state, next, coordinators.ProveDead(next, attempt, faults.Dead - 1), into);
         }
 
         if (faults.Cancels > 0)
@@ -148,6 +154,7 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
 
     private void ExpandAgent(ReadOnlySpan<int> state, Faults faults, int attempt, int side, Successors into)
     {
+        if (agents.IsDead(state, attempt, side)) return;
         for (int effect = 0; effect < agents.Pending(state, attempt, side); effect++)
         {
             if (agents.IsUnderWay(state, attempt, side, effect)) continue;
@@ -220,7 +227,15 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
     {
         for (int host = 0; host < 2; host++)
         {
+            if (faults.Dead == host + 1) continue;
             var guest = space.GuestOn(state, host);
+            if (faults is { HostDeaths: > 0, Dead: 0 })
+            {
+                var next = into.Add(state, new Step(StepKind.HostDies, 0, host));
+                KillHost(next, faults, host);
+                Finish(state, next, true, into);
+            }
+
             if (faults.Crashes > 0)
             {
                 var next = into.Add(state, new Step(StepKind.DaemonDies, 0, host));
@@ -260,6 +275,22 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
         Finish(state, mended, true, into);
     }
 
+    /// <summary>Processes, sessions and what nobody had heard of the agent's journal: all gone. The fence file is there, and nobody reads it.</summary>
+    private void KillHost(Span<int> state, Faults faults, int host)
+    {
+        if (space.GuestOn(state, host) is { } guest) state[Layout.Guest + host] = space.Guests.Of(guest.Die());
+        for (int attempt = 0; attempt < space.Begun(state); attempt++)
+            for (int side = 0; side < 2; side++)
+            {
+                if (space.HostOf(state, attempt, side == 0 ? Side.Source : Side.Destination) != host) continue;
+                state[Layout.At(attempt, Layout.SourceFeed + side)] = 0;
+                state[Layout.At(attempt, Layout.SourceLate + side)] = 0;
+            }
+
+        var dead = faults.DieWhole(host + 1);
+        state[Layout.Faults] = (CompleteCopies.IsLeft(space, state) ? dead : dead.Lose()).Value;
+    }
+
     /// <returns>whether the row changed.</returns>
     public bool Swap(Span<int> state, int attempt, int coordinator, int effect)
     {
@@ -273,7 +304,8 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
     }
 
     private bool IsCut(ReadOnlySpan<int> state, Faults faults, int attempt, int side) =>
-        faults.Cut != 0 && space.HostOf(state, attempt, side == 0 ? Side.Source : Side.Destination) == faults.Cut - 1;
+        agents.IsDead(state, attempt, side)
+        || (faults.Cut != 0 && space.HostOf(state, attempt, side == 0 ? Side.Source : Side.Destination) == faults.Cut - 1);
 
     private void Finish(ReadOnlySpan<int> before, Span<int> next, bool changed, Successors into)
     {

@@ -25,6 +25,8 @@ internal enum StepKind
     KeepsItself,
     CutOff,
     Mend,
+    HostDies,
+    ProveDead,
 }
 
 /// <summary>One transition, as numbers; <see cref="Words"/> makes a line of it.</summary>

@@ -37,6 +37,8 @@ internal sealed class Words(Space space, AgentMoves agents)
             StepKind.KeepsItself => $"guest process on {Space.Hosts[step.Side]}: its pause deadline passes",
             StepKind.CutOff => $"network: cuts {Space.Hosts[step.Side]} off",
             StepKind.Mend => $"network: {Space.Hosts[step.Side]} can be reached again",
+            StepKind.HostDies => $"host {Space.Hosts[step.Side]}: dies for good, with everything on it",
+            StepKind.ProveDead => $"operator: proves {Space.Hosts[step.Side]} dead",
             _ => step.Kind.ToString(),
         };
         return line + Phases(before, after);

@@ -114,6 +114,8 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl migration show m-7f3a9c --output json
               migctl migration why m-7f3a9c                   who decided what, on which evidence
               migctl migration cancel m-7f3a9c
+              migctl migration reconcile                      set right what can be proved, name what cannot
+              migctl migration reconcile --host-is-dead beta --operator ada
             """,
         _ => null,
     };

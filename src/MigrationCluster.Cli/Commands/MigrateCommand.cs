@@ -45,7 +45,7 @@ public static class MigrateCommand
                 new MigrateRequest(
                     run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to),
                     (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
-                    run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName)) : null),
+                    run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);
@@ -56,11 +56,12 @@ public static class MigrateCommand
         return migrate;
     }
 
+    /// <param name="option">what is done on that person's word.</param>
     /// <exception cref="UsageException">nobody is named.</exception>
-    private static string NameOf(string? given) => given ?? Environment.GetEnvironmentVariable("USER") switch
+    internal static string NameOf(string? given, string option) => given ?? Environment.GetEnvironmentVariable("USER") switch
     {
         { Length: > 0 } user => user,
-        _ => throw new UsageException("--accept-unknown is recorded with your name, and $USER is not set: give --operator NAME"),
+        _ => throw new UsageException($"{option} is recorded with your name, and $USER is not set: give --operator NAME"),
     };
 
     /// <summary>Shows a migration until it has ended, then its report; the exit code is its outcome.</summary>

@@ -30,7 +30,7 @@ public static class MigrationCommand
             Id,
         };
         Invocation.Handle(cancel, terminal, interruption, CancelAsync);
-        return new Command("migration", "Migrations under way and ended.") { list, show, watch, why, cancel };
+        return new Command("migration", "Migrations under way and ended.") { list, show, watch, why, cancel, Reconcile(terminal, interruption) };
     }
 
     private static async Task<int> ListAsync(Invocation run, CancellationToken cancellationToken)
@@ -62,6 +62,33 @@ public static class MigrationCommand
         if (run.Json) run.WriteJson(why);
         else WhyReport.Write(run.Terminal.Output, why);
         return ExitCodes.Done;
+    }
+
+    private static Command Reconcile(Terminal terminal, Interruption interruption)
+    {
+        var id = new Argument<string?>("ID") { Description = "only this migration's guest; without it every guest", Arity = ArgumentArity.ZeroOrOne };
+        var dead = new Option<string?>("--host-is-dead")
+        {
+            Description = "you have made sure that this host is dead for good; recorded with your name. Never say so because it is silent",
+            HelpName = "HOST",
+        };
+        var name = new Option<string?>("--operator") { Description = "who has made sure; without it $USER", HelpName = "NAME" };
+        var reconcile = new Command("reconcile",
+            "Holds what is on the hosts against rows and journals, sets right what can be proved, and names the evidence that is missing (exit code 1).")
+        {
+            id, dead, name,
+        };
+        Invocation.Handle(reconcile, terminal, interruption, async (run, cancellationToken) =>
+        {
+            string? host = run.Parse.GetValue(dead);
+            string? by = host is null ? null : MigrateCommand.NameOf(run.Parse.GetValue(name), "--host-is-dead");
+            using var client = run.Connect();
+            var found = await client.ReconcileAsync(new ReconcileRequest(run.Parse.GetValue(id), host, by), cancellationToken);
+            if (run.Json) run.WriteJson(found);
+            else ReconcileReport.Write(run.Terminal.Output, found);
+            return found.Deviations.Any(deviation => deviation.Needed is not null) ? ExitCodes.Error : ExitCodes.Done;
+        });
+        return reconcile;
     }
 
     private static async Task<int> CancelAsync(Invocation run, CancellationToken cancellationToken)

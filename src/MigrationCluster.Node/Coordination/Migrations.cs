@@ -252,6 +252,45 @@ public sealed class Migrations(
         }
     }
 
+    public bool Coordinates(MigrationId id) => _running.ContainsKey(id);
+
+    /// <summary>A migration as its journal, or the coordinator here, knows it.</summary>
+    public async Task<CoordinatorState> StateAsync(MigrationId id, CancellationToken cancellationToken) =>
+        _running.TryGetValue(id, out var running) ? running.Actor.State : (await ReadAsync(id, cancellationToken)).State;
+
+    /// <summary>Carries an operator's proof that a host is dead to every migration that has something to do with it, whoever coordinates it.</summary>
+    /// <returns>what came of it, one a migration.</returns>
+    public async Task<IReadOnlyList<DeviationView>> ProveHostDeadAsync(HostName host, string by, CancellationToken cancellationToken)
+    {
+        var told = new List<DeviationView>();
+        foreach (var id in await journal.ListAsync(cancellationToken))
+        {
+            if (_ended.ContainsKey(id)) continue;
+            var before = await StateAsync(id, cancellationToken);
+            if (before is not { Plan: { } plan, Ended: false } || (plan.Source != host && plan.Destination != host)) continue;
+            if (before is { SourceHostDead: true } && plan.Source == host || before is { DestinationHostDead: true } && plan.Destination == host) continue;
+            var view = new DeviationView(
+                "host.proven-dead", $"{id} of {plan.Guest} had to do with {host}", [$"{host} is dead on {by}'s word", $"{id} was {before.Phase}"]);
+            if (_running.TryGetValue(id, out var running))
+            {
+                await running.Actor.AskAsync(new CoordinatorCommand.HostProvenDead(host, by, time.GetUtcNow()), cancellationToken);
+                told.Add(view with { Done = $"recorded; {id} is {running.Actor.State.Phase} now" });
+            }
+            else if (await ownership.CoordinatorOfAsync(id, cancellationToken) is not { } address)
+            {
+                told.Add(view with { Needed = $"nobody coordinates {id} at the moment: say it again in a few seconds" });
+            }
+            else
+            {
+                using var client = new ClusterClient(new Uri(address), credentials);
+                told.AddRange((await client.ReconcileAsync(new ReconcileRequest(id.Value, host.Value, by), cancellationToken)).Deviations
+                    .Where(deviation => deviation.Code == view.Code));
+            }
+        }
+
+        return told;
+    }
+
     /// <summary>Whether something is left to do for the last migration of a guest, e.g. to release its copy on the source.</summary>
     private async Task<bool> IsOpenAsync(MigrationId? attempt, CancellationToken cancellationToken) =>
         attempt is { } id && !_ended.ContainsKey(id) && (_running.TryGetValue(id, out var running)

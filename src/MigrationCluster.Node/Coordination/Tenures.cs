@@ -54,8 +54,12 @@ public sealed class Tenures(
         for (string? last = null; !stoppingToken.IsCancellationRequested;)
         {
             string? problem = null;
+            using var rest = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            var told = Task.Delay(Timeout.InfiniteTimeSpan, rest.Token);
             try
             {
+                // Taken before the round: what another says meanwhile has the next one come at once.
+                told = ownership.ToldAsync(rest.Token);
                 await RoundAsync(stoppingToken);
             }
             catch (Exception error) when (!stoppingToken.IsCancellationRequested)
@@ -71,7 +75,9 @@ public sealed class Tenures(
             if (problem is not null && problem != last) logger.LogWarning("the store cannot be reached: {Reason}", problem);
             else if (problem is null && last is not null) logger.LogInformation("the store answers again");
             last = problem;
-            await Task.Delay(BetweenRounds, time, stoppingToken).ConfigureAwait(Waiting.Quietly);
+            await Task.WhenAny(Task.Delay(BetweenRounds, time, rest.Token), told);
+            rest.Cancel();
+            await told.ConfigureAwait(Waiting.Quietly);
         }
     }
 

@@ -92,6 +92,7 @@ public sealed class WhyStory
         CoordinatorEvent.TookOver took => (
             $"took over under term {took.Term.Value}",
             [$"the lease of the coordinator of term {_state.Fence.Term.Value} had run out, or it resigned or was restarted"]),
+        CoordinatorEvent.HostProvenDead dead => ($"was told that {dead.Host} is dead", [$"on {dead.By}'s word"]),
         CoordinatorEvent.CancelRequested => ("was told by an operator to cancel", []),
         CoordinatorEvent.AbortChosen chosen => ("chose to abort", [.. Reasons(chosen)]),
         CoordinatorEvent.PhaseEntered { Phase: MigrationPhase.Committing } => (

@@ -19,6 +19,9 @@ public interface IMigrationOwnership
     /// <summary>This coordinator ends in good order: others take its migrations on at once.</summary>
     ValueTask ResignAsync(CancellationToken cancellationToken);
 
+    /// <summary>Ends when another coordinator has resigned: a round looks at once what it left. Only for speed: rounds come anyway.</summary>
+    Task ToldAsync(CancellationToken cancellationToken);
+
     /// <summary>Nothing of a migration is left to do: nobody takes it on again.</summary>
     ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken);
 

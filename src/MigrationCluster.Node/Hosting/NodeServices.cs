@@ -87,6 +87,7 @@ public static class NodeServices
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<MigrationInquiry>();
+        services.AddSingleton<Reconciliation>();
         services.AddHostedService<Tenures>();
         services.AddSingleton<Func<Member, IAgentApi>>(provider => member => new AgentApi(
             member.Name, member.Address, provider.GetRequiredService<NodeOptions>().Credentials));

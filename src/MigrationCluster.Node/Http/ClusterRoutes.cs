@@ -13,7 +13,7 @@ namespace MigrationCluster.Node.Http;
 
 /// <summary>A coordinator's routes: the operators' (<see cref="ClusterClient"/>), and the agents' hello.</summary>
 public sealed class ClusterRoutes(
-    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, MigrationInquiry inquiry, CompatQuestions questions, AgentDirectory agents)
+    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, MigrationInquiry inquiry, Reconciliation reconciliation, CompatQuestions questions, AgentDirectory agents)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -31,6 +31,7 @@ public sealed class ClusterRoutes(
         routes.MapGet("/v1/migrations", async context => await Write(
             context, await migrations.ListAsync(context.RequestAborted)));
         routes.MapPost("/v1/migrations", MigrateAsync);
+        routes.MapPost("/v1/reconcile", ReconcileAsync);
         routes.MapGet("/v1/migrations/{id}", async context => await Write(
             context, await migrations.GetAsync(Value(context, "id"), context.RequestAborted)));
         routes.MapGet("/v1/migrations/{id}/watch", WatchAsync);
@@ -64,6 +65,14 @@ public sealed class ClusterRoutes(
         await Write(context, request.Refusal is { } malformed
             ? malformed
             : await migrations.CreateAsync(request.Value!, context.RequestAborted));
+    }
+
+    private async Task ReconcileAsync(HttpContext context)
+    {
+        var request = await JsonBody.ReadAsync<ReconcileRequest>(context, Json.Requests);
+        await Write(context, request.Refusal is { } malformed
+            ? malformed
+            : await reconciliation.RunAsync(request.Value!, context.RequestAborted));
     }
 
     private async Task WatchAsync(HttpContext context)

@@ -8,7 +8,7 @@ namespace MigrationCluster.Node.Http;
 /// <summary>On a node that does not coordinate: says who does.</summary>
 public static class NotCoordinatorRoutes
 {
-    private static readonly string[] Prefixes = ["nodes", "guests", "migrations", "compat", "agents"];
+    private static readonly string[] Prefixes = ["nodes", "guests", "migrations", "compat", "agents", "reconcile"];
 
     public static void Map(IEndpointRouteBuilder routes, NodeIdentity node, Uri coordinator)
     {

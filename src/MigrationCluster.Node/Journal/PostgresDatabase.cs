@@ -1,4 +1,5 @@
 using Dapper;
+using MigrationCluster.Node.Actors;
 using Npgsql;
 
 namespace MigrationCluster.Node.Journal;
@@ -8,7 +9,10 @@ namespace MigrationCluster.Node.Journal;
 /// place is then unknown. Broken pooled connections are thrown away, so the next call reaches a server that came back.</remarks>
 internal sealed class PostgresDatabase : IAsyncDisposable
 {
-    private const int SchemaVersion = 1;
+    /// <summary>Where a coordinator tells the others that a round would find something.</summary>
+    public const string Channel = "migration_cluster";
+
+    private static readonly TimeSpan BetweenListens = TimeSpan.FromSeconds(1);
 
     /// <summary>Any number, the same for every coordinator: who holds it makes the schema.</summary>
     private const long SchemaLock = 0x6d63_7363;
@@ -28,7 +32,11 @@ internal sealed class PostgresDatabase : IAsyncDisposable
             name TEXT PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL, wire_version INTEGER NOT NULL);
         CREATE TABLE cursors (coordinator TEXT, agent TEXT, number BIGINT NOT NULL, PRIMARY KEY (coordinator, agent));
         """,
+        // Which append an entry came with: one that is repeated because its COMMIT was not answered finds itself.
+        "ALTER TABLE journal ADD COLUMN append UUID; CREATE INDEX journal_by_append ON journal (append)",
     ];
+
+    private static int SchemaVersion => Steps.Length;
 
     private readonly NpgsqlDataSource _source;
     private readonly string _where;
@@ -91,6 +99,33 @@ internal sealed class PostgresDatabase : IAsyncDisposable
             await tx.CommitAsync(cancellationToken);
             return result;
         }, cancellationToken);
+
+    /// <summary>Calls <paramref name="heard"/> whenever somebody notifies, on a connection of its own that is opened again when it breaks; after
+    /// that too, since what was said meanwhile is lost.</summary>
+    public async Task ListenAsync(Action heard, CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                await using var db = await _source.OpenConnectionAsync(cancellationToken);
+                db.Notification += (_, _) => heard();
+                await db.ExecuteAsync($"LISTEN {Channel}");
+                heard();
+                while (true) await db.WaitAsync(cancellationToken);
+            }
+            catch (NpgsqlException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // The rounds find out, and say so; until it is back they look without being told.
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            await Task.Delay(BetweenListens, cancellationToken).ConfigureAwait(Waiting.Quietly);
+        }
+    }
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 

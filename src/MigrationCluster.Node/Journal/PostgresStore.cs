@@ -12,7 +12,8 @@ namespace MigrationCluster.Node.Journal;
 /// <remarks>
 /// An append locks the migration's row of <c>terms</c> and checks the term in the same transaction: a coordinator that lost
 /// a migration writes nothing more of it, however late its statement arrives. After a COMMIT whose answer was lost a swap is
-/// read again; only if the row then stands as it was meant to is the answer yes. What is not durable commits with
+/// read again; only if the row then stands as it was meant to is the answer yes. An append is made again under its own id: the lock it takes
+/// waits for the transaction whose answer was lost, and if that one got through, nothing is written twice. What is not durable commits with
 /// synchronous_commit off: a crash of the server may lose its last moments, never a later commit without an earlier one.
 /// Failover keeps every durable commit only with a synchronous standby.
 /// </remarks>
@@ -38,11 +39,17 @@ public sealed class PostgresStore : IEngine
 
     private readonly PostgresDatabase _database;
     private readonly string _me;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _listening;
+    private TaskCompletionSource _told = NewSignal();
 
     /// <param name="coordinator">tells this coordinator from every other, and stays the same when it is restarted.</param>
     /// <exception cref="IOException">the database is not there, refuses, or is of a later release.</exception>
-    public PostgresStore(string connection, string coordinator) =>
+    public PostgresStore(string connection, string coordinator)
+    {
         (_database, _me) = (PostgresDatabase.Open(connection), coordinator);
+        _listening = _database.ListenAsync(() => Interlocked.Exchange(ref _told, NewSignal()).TrySetResult(), _stop.Token);
+    }
 
     public async ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
         (await _database.RunAsync(db => db.QuerySingleOrDefaultAsync<GuestColumns>(
@@ -88,20 +95,37 @@ public sealed class PostgresStore : IEngine
     }
 
     public async ValueTask AppendAsync(
-        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken) =>
-        await _database.TransactAsync(durable, async (db, tx) =>
+        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken)
+    {
+        var append = Guid.NewGuid();
+        try
+        {
+            await AppendAsync(append, migration, fence, entries, durable, cancellationToken);
+        }
+        catch (IOException)
+        {
+            // Whether it got through is not known: the same append once more.
+            await AppendAsync(append, migration, fence, entries, durable, cancellationToken);
+        }
+    }
+
+    private Task<int> AppendAsync(
+        Guid append, MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken) =>
+        _database.TransactAsync(durable, async (db, tx) =>
         {
             var current = new Term((ulong)(await db.ExecuteScalarAsync<long?>(
                 "SELECT term FROM terms WHERE migration = @Value FOR UPDATE", new { migration.Value }, tx) ?? 0));
             if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
             return await db.ExecuteAsync(
                 """
-                INSERT INTO journal (migration, epoch, term, type, body)
-                SELECT @Migration, @Epoch, @Term, type, body
-                FROM unnest(@Types, @Bodies) WITH ORDINALITY AS entries (type, body, place) ORDER BY place
+                INSERT INTO journal (migration, epoch, term, type, body, append)
+                SELECT @Migration, @Epoch, @Term, type, body, @append
+                FROM unnest(@Types, @Bodies) WITH ORDINALITY AS entries (type, body, place)
+                WHERE NOT EXISTS (SELECT 1 FROM journal WHERE append = @append) ORDER BY place
                 """,
                 new
                 {
+                    append,
                     Migration = migration.Value,
                     Epoch = (long)fence.Epoch.Value,
                     Term = (long)fence.Term.Value,
@@ -143,7 +167,10 @@ public sealed class PostgresStore : IEngine
         }, cancellationToken);
 
     public async ValueTask ResignAsync(CancellationToken cancellationToken) => await _database.RunAsync(
-        db => db.ExecuteAsync("UPDATE coordinators SET expires = clock_timestamp() WHERE id = @_me", new { _me }), cancellationToken);
+        db => db.ExecuteAsync(
+            $"UPDATE coordinators SET expires = clock_timestamp() WHERE id = @_me; NOTIFY {PostgresDatabase.Channel}", new { _me }), cancellationToken);
+
+    public Task ToldAsync(CancellationToken cancellationToken) => Volatile.Read(ref _told).Task.WaitAsync(cancellationToken);
 
     public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) => await _database.RunAsync(
         db => db.ExecuteAsync("UPDATE terms SET ended = true WHERE migration = @Value", new { migration.Value }), cancellationToken);
@@ -183,7 +210,15 @@ public sealed class PostgresStore : IEngine
             "INSERT INTO cursors (coordinator, agent, number) VALUES (@_me, @Value, @number) " +
             "ON CONFLICT (coordinator, agent) DO UPDATE SET number = @number", new { _me, agent.Value, number }, tx), cancellationToken);
 
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        _stop.Cancel();
+        await _listening;
+        _stop.Dispose();
+        await _database.DisposeAsync();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private sealed record MemberColumns(string Name, string NodeId, string Address, int WireVersion)
     {

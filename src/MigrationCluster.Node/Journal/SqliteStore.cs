@@ -100,6 +100,9 @@ public sealed class SqliteStore(string path)
 
     public ValueTask ResignAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
+    /// <remarks>There is no other coordinator.</remarks>
+    public Task ToldAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+
     public ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken)
     {
         _file.Write(durable: false, (db, tx) =>

@@ -28,6 +28,11 @@ public abstract record CoordinatorCommand(DateTimeOffset At)
     /// <summary>The row as it reads after a swap that was tried, whoever won it.</summary>
     public sealed record RowRead(GuestRow Row, DateTimeOffset At) : CoordinatorCommand(At);
 
+    /// <summary>A whole host is dead for good: no process of it runs and none will start again by itself. A person or a fencing agent
+    /// has made sure of it; time alone never proves it.</summary>
+    /// <param name="By">who says so.</param>
+    public sealed record HostProvenDead(HostName Host, string By, DateTimeOffset At) : CoordinatorCommand(At);
+
     /// <summary>A phase took longer than it may.</summary>
     public sealed record DeadlinePassed(MigrationPhase Phase, DateTimeOffset At) : CoordinatorCommand(At);
 }

@@ -15,6 +15,7 @@ namespace MigrationCluster.Protocol.Coordinator;
 [JsonDerivedType(typeof(DecisionRead), "decision-read")]
 [JsonDerivedType(typeof(TookOver), "took-over")]
 [JsonDerivedType(typeof(ReleaseOverdue), "release-overdue")]
+[JsonDerivedType(typeof(HostProvenDead), "host-proven-dead")]
 public abstract record CoordinatorEvent(DateTimeOffset At)
 {
     /// <param name="By">the node that coordinates under the plan's term; null: a journal of an earlier release.</param>
@@ -32,6 +33,9 @@ public abstract record CoordinatorEvent(DateTimeOffset At)
 
     /// <summary>The source has not released its copy in time; it is asked on, and the report names it as residue.</summary>
     public sealed record ReleaseOverdue(DateTimeOffset At) : CoordinatorEvent(At);
+
+    /// <param name="By">the operator or fencing agent whose word it is.</param>
+    public sealed record HostProvenDead(HostName Host, string By, DateTimeOffset At) : CoordinatorEvent(At);
 
     /// <param name="Refused">the devices or hosts do not match; nothing had moved.</param>
     public sealed record AbortChosen(IReadOnlyList<Refusal> Reasons, bool Refused, DateTimeOffset At)

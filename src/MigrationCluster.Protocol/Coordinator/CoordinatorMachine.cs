@@ -23,6 +23,8 @@ namespace MigrationCluster.Protocol.Coordinator;
 /// Both votes come before the decision: Commit is asked of the row only after DestinationVerified and GuestYielded (or the proven
 /// death that stands for it). Before the row says aborted nobody is told to keep, before it says committed nobody is told
 /// to run. What an agent does not answer is asked again; silence decides nothing but, before the yield, an abort.
+/// A whole host counts as dead only on somebody's word, and then as its guest process with a fence file that cannot be read. That the
+/// destination's host was proven dead before the journal read `committed` proves that no permit was taken: only after it is anybody told to run.
 /// </summary>
 public sealed class CoordinatorMachine
     : IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>
@@ -46,6 +48,7 @@ public sealed class CoordinatorMachine
         CoordinatorCommand.Hear hear => DecideHeard(state, hear.Event, hear.At),
         CoordinatorCommand.RowRead read => DecideRow(state, read.Row, read.At),
         CoordinatorCommand.CommandRefused refused => DecideRefused(state, refused),
+        CoordinatorCommand.HostProvenDead proof => DecideHostDead(state, proof),
         CoordinatorCommand.TakeOver take when state.Plan is not null && !state.Ended && take.Term > state.Fence.Term =>
             Accept(new CoordinatorEvent.TookOver(take.Term, take.At, take.By)),
         CoordinatorCommand.DeadlinePassed { Phase: MigrationPhase.Completed } passed
@@ -95,7 +98,7 @@ public sealed class CoordinatorMachine
             SourceFailed failed when MayAbort(s) => AbortOn(observed, failed.Code, failed.Reason),
             // Yielded but undecided, and the destination is broken: abort; the raised epoch lets the source resume.
             DestinationFailed failed when MayAbort(s) || StillUndecided(s) || WaitsForDestination(s) => AbortOn(observed, failed.Code, failed.Reason),
-            SourceGuestDied died => SourceDied(s, died, observed),
+            SourceGuestDied died => SourceDied(s, s.Yielded || died.DiedAsYielded, observed),
             ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or SetupConfirmed or MachinePaused or DevicesStopped
                 or IterationFinished or DestinationFailed or SourceFailed => Accept(observed),
             MayHaveRun => Enter(observed, MigrationPhase.GuestLost),
@@ -120,12 +123,12 @@ public sealed class CoordinatorMachine
                 $"the source sent {s.Sent.Digest}, the destination holds {s.Verified.Digest}");
     }
 
-    private static Decision<CoordinatorEvent> RolledBack(CoordinatorState s, CoordinatorEvent.Observed observed)
+    private static Decision<CoordinatorEvent> RolledBack(CoordinatorState s, CoordinatorEvent fact)
     {
-        bool sourceDone = s.SourceDone || observed.Event is GuestKept;
-        bool destinationDone = s.DestinationDone || observed.Event is IncomingDiscarded;
-        if (!sourceDone || !destinationDone) return Accept(observed);
-        return Enter(observed, RolledBackTo(s));
+        var after = After(s, fact);
+        return after is { SourceDone: true, DestinationGone: true } && after.Decision != OwnershipDecision.Undecided
+            ? Enter(fact, RolledBackTo(after))
+            : Accept(fact);
     }
 
     private static MigrationPhase RolledBackTo(CoordinatorState s) => s switch
@@ -140,22 +143,41 @@ public sealed class CoordinatorMachine
     /// hold the only complete copy, whether or not it has been heard of, and even when an abort was chosen: while the row is
     /// undecided nobody was told to discard it. So it is waited for, and committed to as soon as it is Verified.
     /// </summary>
-    private static Decision<CoordinatorEvent> SourceDied(
-        CoordinatorState s, SourceGuestDied died, CoordinatorEvent.Observed observed)
+    /// <param name="asYielded">the source has yielded, or its death stands for that vote.</param>
+    private static Decision<CoordinatorEvent> SourceDied(CoordinatorState s, bool asYielded, CoordinatorEvent fact)
     {
-        if (s.Decision == OwnershipDecision.Committed) return Accept(observed);
+        if (s.Decision == OwnershipDecision.Committed) return Accept(fact);
         bool mismatch = s.Sent is not null && s.Verified is not null && s.Sent.Digest != s.Verified.Digest;
         if (s is { Decision: OwnershipDecision.Undecided, SwitchedOver: true, DestinationFailed: false }
-            && (s.Yielded || died.DiedAsYielded) && !mismatch)
+            && asYielded && !mismatch)
         {
             var forward = s.Verified is null ? MigrationPhase.Verifying : MigrationPhase.Committing;
-            return s.Phase == forward ? Accept(observed) : Enter(observed, forward);
+            return s.Phase == forward ? Accept(fact) : Enter(fact, forward);
         }
 
-        return s.Phase == MigrationPhase.RollingBack
-            ? RolledBack(s with { SourceDied = true, SourceDone = true }, observed)
-            : Enter(observed, MigrationPhase.RollingBack);
+        return s.Phase == MigrationPhase.RollingBack ? RolledBack(s, fact) : Enter(fact, MigrationPhase.RollingBack);
     }
+
+    private static Decision<CoordinatorEvent> DecideHostDead(CoordinatorState s, CoordinatorCommand.HostProvenDead proof)
+    {
+        if (s.Plan is null || s.Ended) return Accept();
+        var proven = new CoordinatorEvent.HostProvenDead(proof.Host, proof.By, proof.At);
+        if (proof.Host == s.Plan.Source) return s.SourceHostDead ? Accept() : SourceDied(s, s.Yielded, proven);
+        return proof.Host != s.Plan.Destination || s.DestinationHostDead ? Accept() : DestinationHostDied(s, proven);
+    }
+
+    /// <summary>While the row is not known to be committed nobody was told to run there. After it a permit may have been taken, and the file
+    /// that would say so cannot be read.</summary>
+    private static Decision<CoordinatorEvent> DestinationHostDied(CoordinatorState s, CoordinatorEvent.HostProvenDead proven) => s switch
+    {
+        { Phase: MigrationPhase.Completed } or { Phase: MigrationPhase.Resuming, DestinationDone: true } => Accept(proven),
+        { Phase: MigrationPhase.Resuming } => Enter(proven, MigrationPhase.GuestLost),
+        { Phase: MigrationPhase.RollingBack } => RolledBack(s, proven),
+        _ => Accept(
+            proven,
+            new CoordinatorEvent.AbortChosen([], false, proven.At),
+            new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, proven.At)),
+    };
 
     private static Decision<CoordinatorEvent> DecideRow(CoordinatorState s, GuestRow row, DateTimeOffset at)
     {
@@ -165,8 +187,8 @@ public sealed class CoordinatorMachine
         {
             OwnershipDecision.Committed =>
                 Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.Resuming, at)),
-            // A destination proven never to have run, and a source that died: nothing is left to be told to anybody.
-            OwnershipDecision.Aborted when s is { SourceDied: true, DestinationDone: true } => Accept(
+            // A destination that cannot run, and a source that kept the guest already or died: nothing is left to be told to anybody.
+            OwnershipDecision.Aborted when After(s, read) is { SourceDone: true, DestinationGone: true } => Accept(
                 read,
                 new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at),
                 new CoordinatorEvent.PhaseEntered(RolledBackTo(s), at)),
@@ -184,7 +206,9 @@ public sealed class CoordinatorMachine
         return Abort(refused.At, refused.Code, refused.Reason, "see `migctl migration show`");
     }
 
-    public CoordinatorState Evolve(CoordinatorState state, CoordinatorEvent @event) => @event switch
+    public CoordinatorState Evolve(CoordinatorState state, CoordinatorEvent @event) => After(state, @event);
+
+    private static CoordinatorState After(CoordinatorState state, CoordinatorEvent @event) => @event switch
     {
         CoordinatorEvent.Planned e => state with { Plan = e.Plan, Fence = e.Plan.Fence },
         CoordinatorEvent.PhaseEntered e => state with
@@ -205,6 +229,19 @@ public sealed class CoordinatorMachine
             SourceDone = state.SourceDone || (state.SourceDied && e.Decision == OwnershipDecision.Aborted),
         },
         CoordinatorEvent.Observed e => Observe(state, e.Event),
+        CoordinatorEvent.HostProvenDead e when e.Host == state.Plan!.Source => state with
+        {
+            SourceHostDead = true,
+            SourceDied = true,
+            SourceDone = true,
+            Reasons = state.Reasons.Add(DeadHost(e)),
+        },
+        CoordinatorEvent.HostProvenDead e => state with
+        {
+            DestinationHostDead = true,
+            DestinationFailed = true,
+            Reasons = state.Phase == MigrationPhase.Completed ? state.Reasons : state.Reasons.Add(DeadHost(e)),
+        },
         _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a coordinator"),
     };
 
@@ -279,7 +316,7 @@ public sealed class CoordinatorMachine
 
     private static IReadOnlyList<CoordinatorEffect> ResumingEffects(CoordinatorState s, MigrationPlan plan)
     {
-        if (s.DestinationDone) return [new CoordinatorEffect.Decide(OwnershipDecision.Aborted, true)];
+        if (s.DestinationGone) return [new CoordinatorEffect.Decide(OwnershipDecision.Aborted, true)];
         var raised = s.Fence with { Epoch = s.Fence.Epoch.Next };
         return s.DestinationFailed
             ? [Send(new ProveNeverRan(plan.Migration, plan.Guest, raised))]
@@ -292,7 +329,7 @@ public sealed class CoordinatorMachine
             return [new CoordinatorEffect.Decide(OwnershipDecision.Aborted, false)];
         var effects = new List<CoordinatorEffect>();
         if (!s.SourceDone) effects.Add(Send(new KeepGuest(plan.Migration, plan.Guest, s.Fence)));
-        if (!s.DestinationDone) effects.Add(Send(new DiscardIncoming(plan.Migration, plan.Guest, s.Fence)));
+        if (!s.DestinationGone) effects.Add(Send(new DiscardIncoming(plan.Migration, plan.Guest, s.Fence)));
         return effects;
     }
 
@@ -310,8 +347,8 @@ public sealed class CoordinatorMachine
     private static bool IsRollingBackUndecided(CoordinatorState s) =>
         s is { Phase: MigrationPhase.RollingBack, Decision: OwnershipDecision.Undecided };
 
-    private static Accepted<CoordinatorEvent> Enter(CoordinatorEvent.Observed observed, MigrationPhase phase) =>
-        Accept(observed, new CoordinatorEvent.PhaseEntered(phase, observed.At));
+    private static Accepted<CoordinatorEvent> Enter(CoordinatorEvent fact, MigrationPhase phase) =>
+        Accept(fact, new CoordinatorEvent.PhaseEntered(phase, fact.At));
 
     /// <summary>The failure event itself adds its reason to the state; the abort only changes the phase.</summary>
     private static Accepted<CoordinatorEvent> AbortOn(CoordinatorEvent.Observed observed, string code, string reason) =>
@@ -330,6 +367,9 @@ public sealed class CoordinatorMachine
     /// <summary>What a host told of itself, under its name: operators know hosts, not sides.</summary>
     private static ImmutableList<Refusal> Add(CoordinatorState s, HostName host, string code, string reason) =>
         s.Reasons.Add(new Refusal(code, $"{host}: {reason}", "see the host's log; migrate again when it is mended"));
+
+    private static Refusal DeadHost(CoordinatorEvent.HostProvenDead e) =>
+        new("host.proven-dead", $"{e.Host} is dead, on {e.By}'s word", "none: what ran there is gone");
 
     private static CoordinatorEffect.Send Send(AgentCommand command) => new(command);
 

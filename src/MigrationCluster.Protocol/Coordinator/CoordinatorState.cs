@@ -29,7 +29,9 @@ public enum MigrationPhase
 /// <param name="Fence">what commands carry now: the plan's, or a raised epoch once the row is aborted.</param>
 /// <param name="SwitchedOver">the source was told to switch over: from then on the destination may hold everything.</param>
 /// <param name="SourceDone">the source has kept or released the guest.</param>
-/// <param name="DestinationDone">the incoming guest is discarded.</param>
+/// <param name="DestinationDone">the incoming guest is discarded, or proven never to have run.</param>
+/// <param name="SourceHostDead">proven by an operator: nothing is asked of it any more.</param>
+/// <param name="DestinationHostDead">the same of the destination. Whether its fence file holds a permit cannot be read.</param>
 /// <param name="ReleaseOverdue">the guest runs on the destination, but the source has not released its copy in time.</param>
 /// <param name="Refused">the failure is a refusal: nothing was wrong but the match.</param>
 public sealed record CoordinatorState(
@@ -50,7 +52,9 @@ public sealed record CoordinatorState(
     bool SourceDone,
     bool DestinationDone,
     bool ReleaseOverdue,
-    ImmutableList<Refusal> Reasons)
+    ImmutableList<Refusal> Reasons,
+    bool SourceHostDead = false,
+    bool DestinationHostDead = false)
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
@@ -60,7 +64,10 @@ public sealed record CoordinatorState(
     /// the moment the source is asked to yield it may have.</summary>
     public bool AwaitsTheRow => (Decision == OwnershipDecision.Undecided && (Phase == MigrationPhase.Committing
             || (Phase == MigrationPhase.RollingBack && Yielded)))
-        || (Phase == MigrationPhase.Resuming && DestinationDone);
+        || (Phase == MigrationPhase.Resuming && DestinationGone);
+
+    /// <summary>Nothing of the incoming guest can run any more.</summary>
+    public bool DestinationGone => DestinationDone || DestinationHostDead;
 
     /// <summary>Nothing is left to do for this migration.</summary>
     public bool Ended => Phase is MigrationPhase.Failed or MigrationPhase.Cancelled or MigrationPhase.GuestLost

@@ -25,6 +25,7 @@ public sealed class ExplorerTests
     [InlineData("one-coordinator-two-crashes")]
     [InlineData("two-coordinators")]
     [InlineData("two-attempts")]
+    [InlineData("host-proven-dead")]
     [InlineData("failing-effects")]
     [InlineData("everything")]
     [InlineData("from-switchover")]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MigrationCluster.Api;
 
 namespace MigrationCluster.Cli.Tests.Commands;
 
@@ -32,6 +33,22 @@ public sealed class WhyCommandTests
         await using var fake = (await FakeCoordinator.StartAsync()).On("GET /v1/migrations/m-1/why", Samples.Why("host beta does not answer"));
         var ran = await Ran.Migctl("migration", "why", "m-1", "--coordinator", fake.Url);
         Assert.EndsWith("Evidence that could not be had:\n  - host beta does not answer\n", ran.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Reconcile_names_what_is_needed_and_then_it_is_not_as_it_should_be()
+    {
+        await using var fake = (await FakeCoordinator.StartAsync()).On("POST /v1/reconcile", new ReconcileView(
+            [new DeviationView("host.silent", "beta does not answer, and web needs it", ["the row says: …"], Needed: "bring beta back")]));
+        var ran = await Ran.Migctl("migration", "reconcile", "m-1", "--host-is-dead", "beta", "--operator", "ada", "--coordinator", fake.Url);
+        Assert.Equal(1, ran.Code);
+        Assert.Contains("""POST /v1/reconcile {"migration":"m-1","deadHost":"beta","by":"ada"}""", fake.Requests);
+        Assert.Equal("""
+            beta does not answer, and web needs it [host.silent]
+              - the row says: …
+              needed: bring beta back
+
+            """, ran.Output);
     }
 
     [Fact]

@@ -32,6 +32,7 @@ internal sealed class CoordinatorBench : IAsyncDisposable
         Migrations = new Migrations(
             Engine, Engine, Engine, Agents, null!, new CoordinatorMachine(), () => new MigrationId("m-9"), node,
             new RecordingSupervisor(), TimeProvider.System);
+        Reconciliation = new Reconciliation(Engine, Engine, Agents, Migrations);
         _tenures = new Tenures(Migrations, Engine, node, TimeProvider.System, NullLogger<Tenures>.Instance);
     }
 
@@ -42,6 +43,8 @@ internal sealed class CoordinatorBench : IAsyncDisposable
     public FakeAgents Agents { get; } = new();
 
     public Migrations Migrations { get; }
+
+    public Reconciliation Reconciliation { get; }
 
     /// <summary>The journal of an earlier coordinator, which is taken on; nothing is journaled of a migration that was never planned.</summary>
     public async Task StartAsync(params IReadOnlyList<AgentEvent> heard)

@@ -25,6 +25,9 @@ public sealed class PostgresServer : IDisposable
     /// <summary>Why there can be no server here; null: there can.</summary>
     public static string? Missing { get; } = Programs is null ? "PostgreSQL is not installed (apt-get install postgresql)" : null;
 
+    /// <summary>What it listens on.</summary>
+    public string Socket => Path.Combine(_directory, ".s.PGSQL.5432");
+
     private string Data => Path.Combine(_directory, "data");
 
     public void Start() => Program(

@@ -127,6 +127,74 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         Assert.Contains("schema 99", Assert.Throws<IOException>(() => new PostgresStore(connection, "test")).Message, StringComparison.Ordinal);
     }
 
+    [Theory, OnPostgres]
+    public async Task An_append_whose_commit_was_not_answered_is_there_once(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string direct = engines.Server.CreateDatabase();
+        using var proxy = new CommitCuttingProxy(engines.Server.Socket);
+        var through = new NpgsqlConnectionStringBuilder(direct) { Host = "127.0.0.1", Port = proxy.Port, SslMode = SslMode.Disable };
+        await using var store = new PostgresStore(through.ConnectionString, "test");
+        var fence = new Fence(new(2), await store.AcquireAsync(M1, default));
+        await store.AppendAsync(M1, fence, [new("Planned", "{}")], durable: true, default);
+
+        proxy.Arm();
+        await store.AppendAsync(M1, fence, [new("CancelRequested", "{}"), new("AbortChosen", "{}")], durable: true, default);
+
+        Assert.Equal(1, proxy.Cuts);
+        Assert.Equal(["Planned", "CancelRequested", "AbortChosen"], (await store.ReadAsync(M1, default)).Select(entry => entry.Type));
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_schema_of_an_earlier_release_is_brought_up_to_date_with_what_it_holds(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string connection = engines.Server.CreateDatabase();
+        await using (var store = new PostgresStore(connection, "test"))
+            await store.AppendAsync(M1, new Fence(new(2), await store.AcquireAsync(M1, default)), [new("Planned", "{}")], true, default);
+        await using (var db = new NpgsqlConnection(connection))
+        {
+            await db.OpenAsync();
+            await using var back = new NpgsqlCommand(
+                "ALTER TABLE migration_cluster.journal DROP COLUMN append; DELETE FROM migration_cluster.schema_version WHERE version > 1", db);
+            await back.ExecuteNonQueryAsync();
+        }
+
+        await using var later = new PostgresStore(connection, "test");
+        await later.AppendAsync(M1, new Fence(new(2), await later.AcquireAsync(M1, default)), [new("PhaseEntered", "{}")], true, default);
+        Assert.Equal(["Planned", "PhaseEntered"], (await later.ReadAsync(M1, default)).Select(entry => entry.Type));
+    }
+
+    [Theory, OnPostgres]
+    public async Task A_coordinator_that_resigns_wakes_the_others_and_again_after_the_server_was_away(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string connection = engines.Server.CreateDatabase();
+        await using var one = new PostgresStore(connection, "one");
+        await using var two = new PostgresStore(connection, "two");
+        await ResignedAsync(one, two);
+        engines.Server.Stop();
+        engines.Server.Start();
+        await ResignedAsync(one, two);
+    }
+
+    /// <summary>The other one listens in its own time: resigning again and again tells it.</summary>
+    private static async Task ResignedAsync(PostgresStore one, PostgresStore two)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        for (var told = two.ToldAsync(limit.Token); !told.IsCompletedSuccessfully; await Task.Delay(20, limit.Token))
+        {
+            try
+            {
+                await one.ResignAsync(limit.Token);
+            }
+            catch (IOException)
+            {
+                // A pooled connection of before the restart.
+            }
+        }
+    }
+
     [Fact]
     public void A_server_that_is_not_there_and_a_string_that_is_none_are_named()
     {
