@@ -1,10 +1,8 @@
-using MigrationCluster.Chaos.Model;
 using MigrationCluster.Protocol.Destination;
 using MigrationCluster.Protocol.Identity;
-using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 
-namespace MigrationCluster.Chaos.Exploration;
+namespace MigrationCluster.Chaos.Model;
 
 /// <summary>
 /// Whether a complete copy of the guest exists that may still come to run: SomebodyOwns holds only while one does. The source's copy
@@ -13,20 +11,17 @@ namespace MigrationCluster.Chaos.Exploration;
 /// </summary>
 internal static class CompleteCopies
 {
-    public static bool IsLeft(Space space, ReadOnlySpan<int> state)
+    /// <param name="attempt">the epoch that the last attempt was opened at.</param>
+    /// <param name="source">of the last attempt.</param>
+    /// <param name="session">of the last attempt on its destination.</param>
+    public static bool IsLeft(GuestRow row, Epoch attempt, ModelGuest? source, ModelGuest? destination, DestinationState session)
     {
-        int attempt = space.Begun(state) - 1;
-        var row = space.Rows[state[Layout.Row]];
-        var plan = space.Journal(state, attempt).Plan!;
-        var source = space.GuestOn(state, space.HostOf(state, attempt, Side.Source));
-        var destination = space.GuestOn(state, space.HostOf(state, attempt, Side.Destination));
         bool sourceLives = source is { Alive: true, Fence.Role: GuestRole.Owner };
         bool permitted = destination is { Fence.Permitted: true };
         if (row.Decision is OwnershipDecision.Aborted or OwnershipDecision.Settled) return sourceLives;
         bool loaded = destination is { Alive: true }
-            && space.Destinations.States[state[Layout.At(attempt, Layout.Destination)]] is
-            { Phase: >= DestinationPhase.Verified and <= DestinationPhase.Resumed, Failure: null };
-        bool kept = source is { Fence.Kept: true } && source.Fence.Fence.Epoch == plan.Fence.Epoch;
+            && session is { Phase: >= DestinationPhase.Verified and <= DestinationPhase.Resumed, Failure: null };
+        bool kept = source is { Fence.Kept: true } && source.Fence.Fence.Epoch == attempt;
         return (sourceLives && !permitted) || (loaded && !(kept && row.Decision == OwnershipDecision.Undecided));
     }
 }
