@@ -40,6 +40,8 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
             DestinationEffect.ConfirmSetup => new DestinationOutcome(guest, new DestinationCommand.SetupAnswered(
                 chance == Chance.SaysNo ? [Mismatch] : [], default)),
             DestinationEffect.MoveDevice move => Move(guest, move),
+            DestinationEffect.ReopenTransfer =>
+                new DestinationOutcome(guest, new DestinationCommand.TransferOpened("127.0.0.1:1", "00", default)),
             DestinationEffect.Receive => stream switch
             {
                 Incoming.Complete => new DestinationOutcome(guest, new DestinationCommand.StreamReceived(SourceHands.Digest, default)),

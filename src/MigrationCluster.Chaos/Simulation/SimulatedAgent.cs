@@ -46,6 +46,8 @@ internal sealed class SimulatedAgent(HostName host, Random random, Build build)
 
     public void Crash()
     {
+        // What had arrived in whole and was not journaled as such has to be agreed upon again.
+        CompleteStreams.RemoveWhere(id => Destination(id).Phase == DestinationPhase.Receiving);
         var feed = Feed.ToList();
         _sources = [];
         _destinations = [];
@@ -71,7 +73,7 @@ internal sealed class SimulatedAgent(HostName host, Random random, Build build)
     {
         if (effect is SourceEffect source)
         {
-            Finish(id, _sourceHands.Perform(_sources[id], Guest, source, chance, Peer!.Receives(id)));
+            Finish(id, _sourceHands.Perform(_sources[id], Guest, source, chance, Peer!.Receives(id, Source(id))));
             return;
         }
 
@@ -90,8 +92,8 @@ internal sealed class SimulatedAgent(HostName host, Random random, Build build)
         _ => Chance.Works,
     };
 
-    private bool Receives(MigrationId id) =>
-        Guest is { Alive: true } && Destination(id) is { Phase: DestinationPhase.Receiving, Failure: null };
+    private bool Receives(MigrationId id, SourceState source) =>
+        Guest is { Alive: true } && TransferTo.Reaches(source, Destination(id));
 
     private void Finish(MigrationId id, SourceOutcome outcome)
     {

@@ -15,6 +15,9 @@ public abstract record DestinationEffect
 
     public sealed record MoveDevice(DeviceName Device, DeviceState Target) : DestinationEffect;
 
+    /// <summary>Open the data plane for the guest process that this daemon found, under a token of its own.</summary>
+    public sealed record ReopenTransfer(int Opening) : DestinationEffect;
+
     /// <summary>Take pages and device state until the manifest agrees.</summary>
     public sealed record Receive : DestinationEffect;
 

@@ -62,6 +62,8 @@ internal sealed class DeviceChain(EndpointClient source, EndpointClient destinat
             && content == await destination.GetContentDigestAsync(cancellationToken);
     }
 
+    public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
+
     public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
         destination.WriteStreamAsync(offset, data, cancellationToken);
 
