@@ -121,6 +121,7 @@ public sealed record DeviceProgressView(string Name, string State, long Transfer
 /// <param name="DowntimeMs">machine paused on the source to machine resumed on the destination.</param>
 /// <param name="Downtime">its components in order; they add up to <paramref name="DowntimeMs"/>.</param>
 /// <param name="Residue">what could not be released on the source; empty normally.</param>
+/// <param name="Resumed">how often the transfer went on over new connections after it had lost them, to the network or to a daemon's end.</param>
 public sealed record ReportView(
     double TotalMs,
     double DowntimeMs,
@@ -130,7 +131,8 @@ public sealed record ReportView(
     double ThroughputBytesPerSecond,
     double PredictedDowntimeMs,
     IReadOnlyList<DeviceReportView> Devices,
-    IReadOnlyList<string> Residue);
+    IReadOnlyList<string> Residue,
+    int Resumed = 0);
 
 /// <param name="Component">quiesce, stop, final-pages, device-state, verify, yield, commit, resume.</param>
 public sealed record DowntimeComponentView(string Component, double Ms);
@@ -143,7 +145,8 @@ public sealed record IterationView(
 /// <param name="Pages">bytes of non-zero pages.</param>
 /// <param name="ZeroPages">bytes of guest RAM that needed no sending: holes and zero pages.</param>
 /// <param name="Protocol">headers and acknowledgements.</param>
-public sealed record BytesView(long Pages, long ZeroPages, long DeviceState, long Protocol);
+/// <param name="Resent">of pages and device state: what was under way when connections were lost, and so was sent again.</param>
+public sealed record BytesView(long Pages, long ZeroPages, long DeviceState, long Protocol, long Resent = 0);
 
 /// <param name="Identical">checksums of content (or of the whole stream, where the device has none) agree.</param>
 public sealed record DeviceReportView(

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.DataPlane.Receiving;
 using MigrationCluster.Protocol.DataPlane;
 
 namespace MigrationCluster.DataPlane;
@@ -61,7 +62,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
     /// <exception cref="ArgumentException">a session with this token is open.</exception>
     public TransferReceiver Open(SessionToken token, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount)
     {
-        var receiver = new TransferReceiver(ram, sink, deviceCount, _ => Forget(token));
+        var receiver = new TransferReceiver(ram, sink, deviceCount, _options, _ => Forget(token));
         lock (_lock) _sessions.Add(token, receiver);
         return receiver;
     }
@@ -174,21 +175,23 @@ public sealed class DataPlaneListener : IAsyncDisposable
         if (ChannelHello.Read(bytes, out var hello) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
         TransferReceiver? session;
         lock (_lock) _sessions.TryGetValue(hello.Token, out session);
-        var status = hello.Version != DataPlaneWire.Version ? ChannelStatus.WrongVersion
-            : session?.Reserve(hello) ?? ChannelStatus.UnknownSession;
+        var (status, link, standing) = (ChannelStatus.UnknownSession, (ReceiveLink?)null, (LinkStanding?)null);
+        if (hello.Version != DataPlaneWire.Version) status = ChannelStatus.WrongVersion;
+        else if (session is not null) (status, link, standing) = await session.AdmitAsync(hello, cancellationToken);
         var answer = bytes.AsMemory(0, ChannelWelcome.SizeBytes);
         new ChannelWelcome(DataPlaneWire.Version, status).Write(answer.Span);
         try
         {
             await SocketSetup.SendAllAsync(socket, answer, cancellationToken);
+            if (standing is not null) await SocketSetup.SendAllAsync(socket, standing.ToBytes(), cancellationToken);
         }
-        catch (Exception exception) when (status == ChannelStatus.Accepted)
+        catch (Exception exception) when (link is not null)
         {
-            session!.Lose(hello.Channel, exception);
+            link.Lose(hello.Channel, exception);
             throw;
         }
-        if (status != ChannelStatus.Accepted) return RefusalFor(hello, status);
-        session!.Start(hello.Channel, socket);
+        if (link is null) return RefusalFor(hello, status);
+        link.Start(hello.Channel, socket);
         return null;
     }
 

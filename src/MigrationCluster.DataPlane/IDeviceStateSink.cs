@@ -1,3 +1,5 @@
+using MigrationCluster.Protocol.DataPlane;
+
 namespace MigrationCluster.DataPlane;
 
 /// <summary>
@@ -7,6 +9,10 @@ namespace MigrationCluster.DataPlane;
 /// </summary>
 public interface IDeviceStateSink
 {
+    /// <summary>How much of a device's stream the device has accepted, and its CRC-32C: asked when the source connects, for it goes on from
+    /// there. Bytes of an earlier connection may still be on their way to the device; they come again and are the same.</summary>
+    ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken);
+
     /// <summary>Bytes that passed their integrity check.</summary>
     /// <param name="data">valid until the call ends.</param>
     ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);

@@ -2,13 +2,17 @@ using MigrationCluster.Protocol.DataPlane;
 
 namespace MigrationCluster.DataPlane;
 
-/// <summary>A transfer session ended before its manifest agreed. Every call of a failed session throws the first reason.</summary>
+/// <summary>A link of a transfer session ended before a manifest agreed. Every call of a failed link throws the first reason.</summary>
 public sealed class TransferFailedException : IOException
 {
     public TransferFailedException(TransferFailureReason reason, string message, Exception? innerException = null)
         : base(message, innerException) => Reason = reason;
 
     public TransferFailureReason Reason { get; }
+
+    /// <summary>Nothing is wrong but the connection: another one may carry on.</summary>
+    public bool MayResume => Reason is TransferFailureReason.ConnectionLost or TransferFailureReason.HandshakeTimedOut
+        or TransferFailureReason.SessionUnknown or TransferFailureReason.Cancelled;
 
     /// <summary>Stable, e.g. <c>transfer.connection-lost</c>.</summary>
     public string Code => "transfer." + Reason switch
@@ -22,6 +26,7 @@ public sealed class TransferFailedException : IOException
         TransferFailureReason.Cancelled => "cancelled",
         TransferFailureReason.HandshakeRefused => "handshake-refused",
         TransferFailureReason.HandshakeTimedOut => "handshake-timed-out",
+        TransferFailureReason.SessionUnknown => "session-unknown",
         TransferFailureReason.DeviceStreamDisagrees => "device-stream-disagrees",
         _ => "defect",
     };

@@ -10,4 +10,7 @@ public sealed record TransferOptions
 
     /// <summary>To connect, and to be welcomed, on each connection.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a session goes without a connection, once it has had one, before it fails.</summary>
+    public TimeSpan ReconnectLimit { get; init; } = TimeSpan.FromSeconds(60);
 }

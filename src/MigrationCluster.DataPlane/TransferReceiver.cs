@@ -10,34 +10,38 @@ namespace MigrationCluster.DataPlane;
 /// The destination's side of one transfer session, opened by <see cref="DataPlaneListener.Open"/>: takes connections that
 /// know its token, puts pages into guest RAM and device state into a sink.
 /// </summary>
+/// <remarks>
+/// One link at a time. A link that is lost leaves what it brought, and the session waits for the next one, which begins only when
+/// nothing of the one before can touch RAM or devices any more. Any other failure, or no link for too long, ends the session.
+/// </remarks>
 public sealed class TransferReceiver : IAsyncDisposable
 {
     private static readonly TimeSpan SourceCloses = TimeSpan.FromSeconds(2);
 
     private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _opening = new(1, 1);
     private readonly SessionShape _shape;
     private readonly MappedGuestRam _ram;
+    private readonly IDeviceStateSink _sink;
+    private readonly TransferOptions _options;
     private readonly Action<TransferReceiver> _disposed;
-    private readonly BreakFunnel _funnel = new();
-    private readonly TransferMeter _meter = new();
-    private readonly DeviceInbox[] _inboxes;
-    private readonly List<Task> _channels = [];
-    private readonly List<PageSink> _pageSinks = [];
-    private readonly HashSet<int> _reserved = [];
+    private readonly TransferMeter _meter;
+    private readonly Timer _patience;
     private readonly TaskCompletionSource<TransferManifest> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Task _devices = Task.CompletedTask;
-    private int _channelCount;
+    private TransferFailedException? _failure;
+    private ReceiveLink? _link;
+    private ushort _links;
     private bool _closed;
 
     internal TransferReceiver(
-        MappedGuestRam ram, IDeviceStateSink sink, int deviceCount, Action<TransferReceiver> disposed)
+        MappedGuestRam ram, IDeviceStateSink sink, int deviceCount, TransferOptions options, Action<TransferReceiver> disposed)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(deviceCount, DataPlaneWire.MaxDevices);
         _shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
-        _ram = ram;
-        _disposed = disposed;
-        _inboxes = [.. Enumerable.Range(0, deviceCount).Select(device => new DeviceInbox(device, sink, _funnel, _meter))];
-        _funnel.Stopping.UnsafeRegister(static receiver => ((TransferReceiver)receiver!).FailCompletion(), this);
+        (_ram, _sink, _options, _disposed) = (ram, sink, options, disposed);
+        _meter = new TransferMeter(ram.Ledger);
+        _patience = new Timer(_ => Fail(new TransferFailedException(
+            TransferFailureReason.ConnectionLost, $"no connection of the source for {options.ReconnectLimit.TotalSeconds:0.#} s")));
     }
 
     /// <summary>Ends with the manifest both sides agree upon, or with <see cref="TransferFailedException"/>: the first reason.</summary>
@@ -46,121 +50,122 @@ public sealed class TransferReceiver : IAsyncDisposable
     public TransferCounters Counters => _meter.Read();
 
     /// <summary>Why the session ended; null while it lives.</summary>
-    public TransferFailedException? Failure => _funnel.Failure;
+    public TransferFailedException? Failure
+    {
+        get { lock (_lock) return _failure; }
+    }
+
+    /// <summary>From now on the source has only so long to connect: it was connected before this daemon's life.</summary>
+    public void ExpectLink() => _patience.Change(_options.ReconnectLimit, Timeout.InfiniteTimeSpan);
 
     /// <summary>Ends the session and closes its connections. After it nothing of this session touches guest RAM or the
     /// sink, and its token is forgotten.</summary>
     public async ValueTask DisposeAsync()
     {
+        ReceiveLink? link;
         lock (_lock)
         {
             if (_closed) return;
             _closed = true;
+            link = _link;
         }
         _disposed(this);
+        await _patience.DisposeAsync();
         // After an agreed manifest the source closes; giving it time means that it has read the verdict.
-        if (_completion.Task.IsCompletedSuccessfully)
-            await Task.WhenAny(Task.WhenAll(_channels), Task.Delay(SourceCloses, CancellationToken.None));
-        _funnel.Break(TransferFailureReason.Cancelled, "the destination closed the session");
-        await Task.WhenAll(_channels);
-        await _devices;
-        _funnel.Dispose();
+        if (link is not null && _completion.Task.IsCompletedSuccessfully)
+            await Task.WhenAny(link.Ended, Task.Delay(SourceCloses, CancellationToken.None));
+        const string why = "the destination closed the session";
+        Fail(new TransferFailedException(TransferFailureReason.Cancelled, why));
+        link?.Break(TransferFailureReason.Cancelled, why);
+        await _opening.WaitAsync(); // for a link that is just being opened: it finds the session closed
+        _opening.Dispose();
+        if (link is null) return;
+        await link.Ended;
+        link.Dispose();
     }
 
-    /// <summary>Whether a connection may become a channel of this session; then it is taken.</summary>
-    internal ChannelStatus Reserve(in ChannelHello hello)
+    /// <summary>
+    /// Answers a hello. On channel 0 it opens a link: the one before is closed, and nothing of it is under way any more when the
+    /// devices are asked where they stand.
+    /// </summary>
+    internal async Task<(ChannelStatus Status, ReceiveLink? Link, LinkStanding? Standing)> AdmitAsync(
+        ChannelHello hello, CancellationToken cancellationToken)
     {
-        lock (_lock)
+        if (hello.Shape != _shape) return (ChannelStatus.WrongShape, null, null);
+        if (hello.Channel > 0)
         {
-            if (_closed || _funnel.Failure is not null) return ChannelStatus.UnknownSession;
-            if (hello.Shape != _shape) return ChannelStatus.WrongShape;
-            if (_channelCount == 0) _channelCount = hello.Channels;
-            return hello.Channels == _channelCount && _reserved.Add(hello.Channel)
-                ? ChannelStatus.Accepted
-                : ChannelStatus.WrongChannel;
+            lock (_lock)
+                return _closed || _failure is not null ? (ChannelStatus.UnknownSession, null, null)
+                    : _link?.Reserve(hello) == true ? (ChannelStatus.Accepted, _link, null)
+                    : (ChannelStatus.WrongChannel, null, null);
         }
-    }
-
-    /// <summary>Starts a channel that was reserved and welcomed; owns the socket from here on.</summary>
-    internal void Start(int number, Socket socket)
-    {
-        lock (_lock)
+        try
         {
-            if (_closed)
+            await _opening.WaitAsync(cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            return (ChannelStatus.UnknownSession, null, null);
+        }
+        try
+        {
+            if (_link is { } old)
             {
-                socket.Dispose();
-                return;
+                old.Break(TransferFailureReason.ConnectionLost, "the source opened new connections");
+                await old.Ended.WaitAsync(cancellationToken);
+                old.Dispose();
             }
-            if (number == 0)
-            {
-                var channel = new ReceiveChannel(number, socket, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
-                _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => AckDevice(channel, sequence, bytes))));
-                _channels.Add(channel.RunAsync());
-                return;
-            }
-            var sink = new PageSink(_ram, _meter);
-            _pageSinks.Add(sink);
-            _channels.Add(new ReceiveChannel(
-                number, socket, _shape, _funnel, _meter,
-                (ReceiveChannel from, in FrameHeader header, ReadOnlySpan<byte> payload) => HandlePages(sink, from, header, payload),
-                IsComplete).RunAsync());
+            if (IsOver) return (ChannelStatus.UnknownSession, null, null);
+            var streams = await Task.WhenAll(Enumerable.Range(0, (int)_shape.DeviceCount).Select(
+                device => _sink.GetAcceptedAsync(device, cancellationToken).AsTask()));
+            return OpenLink(hello, streams);
         }
-    }
-
-    /// <summary>A reserved channel that could not be welcomed.</summary>
-    internal void Lose(int number, Exception exception) => _funnel.Break(exception, $"connection {number}");
-
-    private bool IsComplete() => _completion.Task.IsCompletedSuccessfully;
-
-    private AsyncSignal? HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
-    {
-        long bytes = sink.Take(header, payload);
-        channel.Acks.Add(header.Sequence, bytes);
-        _meter.AddAcked(bytes);
-        return null;
-    }
-
-    private AsyncSignal? HandleDeviceFrame(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
-    {
-        if (header.Kind != FrameKind.Manifest)
+        finally
         {
-            var inbox = _inboxes[header.Device];
-            return inbox.TryPost(header, payload) ? null : inbox.Emptied;
+            _opening.Release();
         }
-        if (!Checks.Matches(payload))
-            throw new TransferFailedException(TransferFailureReason.BadFrame, "the manifest does not match its CRC-32C");
-        Compare(channel, TransferManifest.TryRead(payload[sizeof(uint)..])
-            ?? throw new TransferFailedException(TransferFailureReason.BadFrame, "the manifest is malformed"));
-        return null;
     }
 
-    /// <summary>What arrived is frozen first: nothing may change after it was agreed upon.</summary>
-    private void Compare(ReceiveChannel channel, TransferManifest theirs)
+    private bool IsOver
+    {
+        get { lock (_lock) return _closed || _failure is not null; }
+    }
+
+    private (ChannelStatus, ReceiveLink?, LinkStanding?) OpenLink(in ChannelHello hello, IReadOnlyList<DeviceStream> streams)
     {
         lock (_lock)
-            foreach (var sink in _pageSinks) sink.Seal();
-        var own = new TransferManifest(
-            _ram.DigestOfPages(), [.. _inboxes.Where(inbox => inbox.Ended is not null).Select(inbox => inbox.Ended!.Value)]);
-        if (own.Devices.Count != _inboxes.Length)
-            throw new TransferFailedException(
-                TransferFailureReason.ManifestDisagrees, $"{own.Devices.Count} of {_inboxes.Length} device streams have ended");
-        if (own.DifferenceFrom(theirs) is { } difference)
-            throw new TransferFailedException(
-                TransferFailureReason.ManifestDisagrees, $"the destination holds something else than was sent: {difference}");
-        _completion.TrySetResult(own);
-        channel.Acks.PostVerdict(own);
+        {
+            if (_closed || _failure is not null) return (ChannelStatus.UnknownSession, null, null);
+            _links = (ushort)(_links % ushort.MaxValue + 1);
+            var standing = new LinkStanding(_ram.Ledger.Incarnation, _links, streams);
+            var link = new ReceiveLink(
+                standing, hello.Channels, _shape, _ram, _sink, _meter, frozen: _completion.Task.IsCompletedSuccessfully,
+                manifest => _completion.TrySetResult(manifest));
+            _link = link;
+            _patience.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _ = WatchAsync(link);
+            return (ChannelStatus.Accepted, link, standing);
+        }
     }
 
-    private void AckDevice(ReceiveChannel channel, ulong sequence, long bytes)
+    /// <summary>A link that was lost is waited for; anything else that ends one ends the session. Never faults.</summary>
+    private async Task WatchAsync(ReceiveLink link)
     {
-        channel.Acks.Add(sequence, bytes);
-        channel.Acks.Flush();
-        _meter.AddAcked(bytes);
+        await link.Ended;
+        if (_completion.Task.IsCompletedSuccessfully) return;
+        var failure = link.Failure!;
+        if (!failure.MayResume || _options.ReconnectLimit <= TimeSpan.Zero)
+        {
+            Fail(failure);
+            return;
+        }
+        lock (_lock)
+            if (!_closed && _link == link) ExpectLink();
     }
 
-    private void FailCompletion()
+    private void Fail(TransferFailedException failure)
     {
-        var failure = _funnel.Failure!;
+        lock (_lock) _failure ??= failure;
         _completion.TrySetException(new TransferFailedException(failure.Reason, failure.Message, failure));
         _ = _completion.Task.Exception;
     }

@@ -9,19 +9,19 @@ using MigrationCluster.Protocol.Memory;
 namespace MigrationCluster.DataPlane;
 
 /// <summary>
-/// The source's side of one transfer session: passes over guest RAM and device streams, side by side, until a manifest
-/// is agreed upon.
+/// The source's side of one link of a transfer session: passes over guest RAM and device streams, side by side, until a manifest
+/// is agreed upon. When it fails and <see cref="TransferFailedException.MayResume"/>, another link carries on.
 /// </summary>
 /// <remarks>
 /// One pass at a time, and one caller for each device; passes and devices run side by side. The first failure ends the
-/// session, and every call then throws <see cref="TransferFailedException"/> with that first reason. Cancelling a call that
-/// is in the middle of a frame ends the session too.
+/// link, and every call then throws <see cref="TransferFailedException"/> with that first reason. Cancelling a call that
+/// is in the middle of a frame ends the link too.
 /// </remarks>
 public sealed class TransferSender : IAckTarget, IAsyncDisposable
 {
     private readonly MappedGuestRam _ram;
     private readonly BreakFunnel _funnel = new();
-    private readonly TransferMeter _meter = new();
+    private readonly TransferMeter _meter;
     private readonly bool[] _ended;
     private readonly TaskCompletionSource<string> _verdict = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SendChannel[] _channels;
@@ -31,22 +31,27 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     private int _passes;
     private bool _disposed;
 
-    private TransferSender(MappedGuestRam ram, SessionShape shape, Socket[] sockets)
+    private TransferSender(MappedGuestRam ram, SessionShape shape, Socket[] sockets, LinkStanding standing)
     {
         _ram = ram;
+        _meter = new TransferMeter(ram.Ledger);
+        Incarnation = standing.Incarnation;
         _ended = new bool[shape.DeviceCount];
         _channels = [.. sockets.Select((socket, number) => new SendChannel(number, socket, shape, _funnel, _meter, this))];
-        _devices = new DeviceWriter(_ended.Length, _channels[0], _funnel, _meter);
+        _devices = new DeviceWriter(standing.Devices, _channels[0], _funnel, _meter);
         foreach (var channel in _channels) channel.Start();
         _devices.Start();
     }
+
+    /// <summary>Of the destination's guest process. Where the ledger counts for another one, it must be begun before anything is sent.</summary>
+    public ulong Incarnation { get; }
 
     public TransferCounters Counters => _meter.Read();
 
     /// <summary>Why the session ended; null while it lives.</summary>
     public TransferFailedException? Failure => _funnel.Failure;
 
-    /// <summary>Opens all connections of a session.</summary>
+    /// <summary>Opens all connections of a link.</summary>
     /// <param name="destination">the data port; a loopback address.</param>
     /// <param name="deviceCount">device streams, the machine's included; at most 64.</param>
     /// <exception cref="ArgumentException">the address is not a loopback address, or an argument is out of range.</exception>
@@ -60,13 +65,14 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Channels, 2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Channels, DataPlaneWire.MaxChannels);
         var shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
-        var sockets = await ChannelOpening.OpenAllAsync(destination, token, shape, options, cancellationToken);
-        return new TransferSender(ram, shape, sockets);
+        var (sockets, standing) = await ChannelOpening.OpenAllAsync(destination, token, shape, options, cancellationToken);
+        ram.Ledger.NoteLost();
+        return new TransferSender(ram, shape, sockets, standing);
     }
 
     /// <summary>
     /// Sends pages; ends when the destination has acknowledged all of them. A page that is acknowledged goes out of
-    /// <paramref name="pages"/> at once, so after a failure it holds exactly the pages that must be sent again.
+    /// <paramref name="pages"/> and is no longer owed at once, so after a failure both hold exactly the pages that must be sent again.
     /// </summary>
     /// <param name="pages">the pass; belongs to this call until it ends.</param>
     /// <param name="findHoles">ask the file for holes first, as in the first pass, when most of RAM may never have been written.</param>
@@ -77,7 +83,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         if (pages.PageCount != _ram.Layout.PageCount)
             throw new ArgumentException($"a pass of {pages.PageCount} pages, and guest RAM has {_ram.Layout.PageCount}");
         _funnel.ThrowIfBroken();
-        var pass = new PagePass(Interlocked.Increment(ref _passes), pages, findHoles);
+        var pass = new PagePass(Interlocked.Increment(ref _passes), pages, findHoles, _ram.Ledger);
         if (Interlocked.CompareExchange(ref _pass, pass, null) is not null)
             throw new InvalidOperationException("a pass is under way");
         try
@@ -135,6 +141,9 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
 
     /// <summary>The switchover acknowledgement of one device: the last end of its initial bytes is loaded.</summary>
     public bool AreInitialBytesLoaded(int device) => _devices.InitialLoaded(device);
+
+    /// <summary>Where the next chunk of a device's stream begins; its caller must not be sending.</summary>
+    public ulong DevicePosition(int device) => _devices.StreamOf(device).Bytes;
 
     /// <summary>The destination's device has accepted the stream up to this offset.</summary>
     public ulong AckedDeviceBytes(int device) => _devices.AckedBytes(device);

@@ -70,6 +70,8 @@ public sealed class AllocationTests
 
     private sealed class DiscardingSink : IDeviceStateSink
     {
+        public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
+
         public async ValueTask WriteAsync(
             int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) => await Task.CompletedTask;
 

@@ -39,7 +39,7 @@ public sealed class DataPlaneListenerTests
         session.Source.FillRandom(1);
         var to = session.Listener.EndPoint;
         var good = new ChannelHello(
-            DataPlaneWire.Version, 1, 3, session.Token, new SessionShape((ulong)session.Source.Layout.PageCount, 1));
+            DataPlaneWire.Version, 1, 3, session.Token, new SessionShape((ulong)session.Source.Layout.PageCount, 1), Link: 1);
 
         using (var http = await RawPeer.ConnectAsync(to))
         {
@@ -50,15 +50,16 @@ public sealed class DataPlaneListenerTests
         await AssertRefusedAsync(to, good with { Token = default }, ChannelStatus.UnknownSession);
         await AssertRefusedAsync(to, good with { Version = 7 }, ChannelStatus.WrongVersion);
         await AssertRefusedAsync(to, good, ChannelStatus.WrongChannel); // a duplicate
+        await AssertRefusedAsync(to, good with { Link = 7 }, ChannelStatus.WrongChannel); // of a link that is no more
         await AssertRefusedAsync(to, good with { Channels = 4, Channel = 3 }, ChannelStatus.WrongChannel);
         await AssertRefusedAsync(to, good with { Shape = new SessionShape(1, 1) }, ChannelStatus.WrongShape);
         await session.SendAllAsync();
 
         Assert.Null(session.Receiver.Failure);
-        while (session.Dropped.Count < 7) await Task.Yield();
+        while (session.Dropped.Count < 8) await Task.Yield();
         Assert.Equal(
             [DropReason.NotOurProtocol, DropReason.Ended, DropReason.UnknownSession, DropReason.WrongVersion,
-                DropReason.WrongChannel, DropReason.WrongChannel, DropReason.WrongShape],
+                DropReason.WrongChannel, DropReason.WrongChannel, DropReason.WrongChannel, DropReason.WrongShape],
             session.Dropped.Select(dropped => dropped.Reason).Order());
     }
 
@@ -104,7 +105,7 @@ public sealed class DataPlaneListenerTests
         var refused = await Assert.ThrowsAsync<TransferFailedException>(
             () => TransferSender.ConnectAsync(listener.EndPoint, default, ram.Mapped, 0, TransferOptions.Default, None));
 
-        Assert.Equal(TransferFailureReason.HandshakeRefused, refused.Reason);
+        Assert.Equal(TransferFailureReason.SessionUnknown, refused.Reason);
         Assert.Contains("knows no such session", refused.Message, StringComparison.Ordinal);
     }
 

@@ -76,7 +76,7 @@ public sealed class FailureTests
         var connecting = TransferSender.ConnectAsync(
             (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
-        using var channel = await WelcomeAsync(listening);
+        using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
         var pages = new PageBitmap(ram.Layout.PageCount);
         pages.SetAll();
@@ -113,7 +113,7 @@ public sealed class FailureTests
         var connecting = TransferSender.ConnectAsync(
             (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
-        using var channel = await WelcomeAsync(listening);
+        using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
         var pages = new PageBitmap(ram.Layout.PageCount);
         pages.SetAll();
@@ -137,7 +137,7 @@ public sealed class FailureTests
         var connecting = TransferSender.ConnectAsync(
             (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
-        using var channel = await WelcomeAsync(listening);
+        using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
         var ack = new byte[FrameHeader.SizeBytes];
         new FrameHeader(FrameKind.Ack, 0, 1, 1000, 1).Write(ack);
@@ -203,13 +203,14 @@ public sealed class FailureTests
         return ValueTask.FromResult(bytes.Length);
     });
 
-    private static async Task<Socket> WelcomeAsync(Socket listening)
+    private static async Task<Socket> WelcomeAsync(Socket listening, bool standing = true)
     {
         var socket = await listening.AcceptAsync();
         await RawPeer.ReceiveAsync(socket, new byte[ChannelHello.SizeBytes]);
         var welcome = new byte[ChannelWelcome.SizeBytes];
         new ChannelWelcome(DataPlaneWire.Version, ChannelStatus.Accepted).Write(welcome);
         await socket.SendAsync(welcome);
+        if (standing) await socket.SendAsync(new LinkStanding(1, 1, []).ToBytes());
         return socket;
     }
 

@@ -22,7 +22,7 @@ public sealed class HostileFrameTests
         Array.Fill(untouched, (byte)0xAB);
         ram.Bytes.Fill(0xAB);
         int refused = 0;
-        var meter = new TransferMeter();
+        var meter = new TransferMeter(ram.Mapped.Ledger);
         long before = 0;
         byte[] buffer = FrameReader.NewBuffer(DataPlaneWire.MaxPayloadBytes);
         for (int round = 0; round < 30_000; round++)
@@ -63,8 +63,12 @@ public sealed class HostileFrameTests
             using var ram = new TestRam(8);
             var token = new SessionToken(Enumerable.Repeat((byte)(round + 1), 32).ToArray());
             await using var receiver = port.Listener.Open(token, ram.Mapped, new MemorySink(), 3);
-            var (channel, status) = await RawPeer.OpenAsync(
-                port.Listener.EndPoint, new ChannelHello(DataPlaneWire.Version, (ushort)(round % 3), 3, token, Shape));
+            var hello = new ChannelHello(DataPlaneWire.Version, 0, 3, token, Shape);
+            var (channel, status) = await RawPeer.OpenAsync(port.Listener.EndPoint, hello);
+            using var first = channel;
+            if (round % 3 > 0)
+                (channel, status) = await RawPeer.OpenAsync(
+                    port.Listener.EndPoint, hello with { Channel = (ushort)(round % 3), Link = 1 });
             using (channel)
             {
                 Assert.Equal(ChannelStatus.Accepted, status);
@@ -92,7 +96,8 @@ public sealed class HostileFrameTests
     public void A_source_beyond_its_device_window_finds_no_place_and_takes_no_memory()
     {
         using var funnel = new BreakFunnel();
-        var inbox = new DeviceInbox(1, new MemorySink(), funnel, new TransferMeter()); // its loop does not run
+        using var ram = new TestRam(1);
+        var inbox = new DeviceInbox(new DeviceStream(1, 0, 0), new MemorySink(), funnel, new TransferMeter(ram.Mapped.Ledger)); // its loop does not run
         var payload = new byte[sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes];
         var header = new FrameHeader(FrameKind.DeviceChunk, 1, 1, 0, DataPlaneWire.MaxDeviceChunkBytes);
         for (int i = 0; i < Sending.DeviceLane.MaxFrames; i++) Assert.True(inbox.TryPost(header, payload));

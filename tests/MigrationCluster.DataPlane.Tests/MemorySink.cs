@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.Integrity;
 
 namespace MigrationCluster.DataPlane.Tests;
 
@@ -15,6 +17,12 @@ internal sealed class MemorySink(Func<int, Task>? gate = null) : IDeviceStateSin
     {
         var stream = _streams.GetOrAdd(device, _ => new MemoryStream());
         lock (stream) return stream.ToArray();
+    }
+
+    public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken)
+    {
+        byte[] stream = StreamOf(device);
+        return new(new DeviceStream(device, (ulong)stream.Length, Crc32C.Compute(stream)));
     }
 
     public async ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)

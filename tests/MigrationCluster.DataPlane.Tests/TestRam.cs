@@ -27,7 +27,8 @@ internal sealed unsafe partial class TestRam : IDisposable
         RandomAccess.SetLength(_file, (long)_size);
         _base = Map(0, (nuint)_size, Protection, Shared, (int)_file.DangerousGetHandle(), 0);
         Assert.NotEqual(-1, _base);
-        _digests = (nint)NativeMemory.AllocZeroed((nuint)Layout.PageCount, sizeof(uint));
+        _digests = (nint)NativeMemory.AllocZeroed((nuint)TransferTables.SizeBytes(Layout.PageCount), 1);
+        Incarnate();
         var mapped = new List<MappedWindow> { new(_base, _file, 0) };
         if (second > 0) mapped.Add(new MappedWindow(_base + (nint)first, _file, first));
         Mapped = new MappedGuestRam(Layout, mapped, _digests);
@@ -40,6 +41,10 @@ internal sealed unsafe partial class TestRam : IDisposable
     internal Span<byte> Bytes => new((void*)_base, checked((int)_size));
 
     internal Span<byte> Page(long page) => Bytes.Slice(checked((int)page * 4096), 4096);
+
+    /// <summary>As a guest process does when it starts.</summary>
+    internal void Incarnate() =>
+        *(long*)(_digests + TransferTables.LedgerOffset(Layout.PageCount)) = Random.Shared.NextInt64(1, long.MaxValue);
 
     internal void FillRandom(int seed) => new Random(seed).NextBytes(Bytes);
 

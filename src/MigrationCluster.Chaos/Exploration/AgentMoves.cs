@@ -145,6 +145,9 @@ internal sealed class AgentMoves(Space space)
                 open |= side == 0 ? !SessionEnds.HasEnded(space.Sources.States[session])
                     : !SessionEnds.HasEnded(space.Destinations.States[session]);
                 state[Layout.At(attempt, Layout.SourceLate + side)] = 0;
+                // What had arrived in whole and was not journaled as such has to be agreed upon again.
+                if (side == 1 && space.Destinations.States[session].Phase == DestinationPhase.Receiving)
+                    state[Layout.At(attempt, Layout.Complete)] = 0;
                 Run(state, attempt, side, side == 0
                     ? space.Sources.Commands.Of(new SourceCommand.Restarted(default))
                     : space.Destinations.Commands.Of(new DestinationCommand.Restarted(default)));
@@ -183,7 +186,9 @@ internal sealed class AgentMoves(Space space)
 
     private bool PeerReceives(ReadOnlySpan<int> state, int attempt) =>
         new Faults(state[Layout.Faults]).Cut == 0
-        && space.Destinations.States[state[Layout.At(attempt, Layout.Destination)]] is { Phase: DestinationPhase.Receiving, Failure: null }
+        && TransferTo.Reaches(
+            space.Sources.States[state[Layout.At(attempt, Layout.Source)]],
+            space.Destinations.States[state[Layout.At(attempt, Layout.Destination)]])
         && space.GuestOn(state, space.HostOf(state, attempt, Side.Destination)) is { Alive: true };
 
     private Incoming Stream(ReadOnlySpan<int> state, int attempt) =>
@@ -209,7 +214,7 @@ internal sealed class AgentMoves(Space space)
 
     /// <summary>No state of a coordinator changes by these; a test holds every state against it.</summary>
     public static bool IsPassedOver(AgentEvent e) => e is FenceRaised or SourceOpened or PreCopyStarted or DeviceStateReached
-        or TransferOpened or IterationFinished or SwitchOverStarted or MachinePaused or DevicesStopped or YieldRequested
+        or TransferOpened or TransferLost or TransferClosed or TransferRedirected or IterationFinished or SwitchOverStarted or MachinePaused or DevicesStopped or YieldRequested
         or KeepRequested or KeepVoted or ReleaseRequested or DestinationOpened or SetupCheckRequested or SetupConfirmed
         or StreamComplete or RunRequested or PermitTaken or DiscardRequested or ProofRequested;
 }

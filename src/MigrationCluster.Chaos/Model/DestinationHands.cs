@@ -43,6 +43,8 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
             DestinationEffect.MoveDevice move => Move(guest, move),
             DestinationEffect.Isolate isolate => new DestinationOutcome(
                 guest.Isolate(isolate.Device), new DestinationCommand.DeviceIsolated(isolate.Device, default)),
+            DestinationEffect.ReopenTransfer =>
+                new DestinationOutcome(guest, new DestinationCommand.TransferOpened("127.0.0.1:1", "00", default)),
             DestinationEffect.Receive => stream switch
             {
                 Incoming.Complete => new DestinationOutcome(guest, new DestinationCommand.StreamReceived(SourceHands.Digest, default)),

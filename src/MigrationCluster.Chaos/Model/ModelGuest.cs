@@ -13,10 +13,11 @@ namespace MigrationCluster.Chaos.Model;
 /// </summary>
 /// <param name="Fence">the fence file; outlives the process.</param>
 /// <param name="Devices">by name, with the machine; empty when the process is dead.</param>
+/// <param name="OwedTo">the attempt whose destination <paramref name="Debt"/> is counted for: each has a process of its own.</param>
 /// <param name="HasDeadline">it was told how long it may be paused; nobody tells an incoming one.</param>
 internal sealed record ModelGuest(
     HostName Host, FenceRecord Fence, bool Alive, ImmutableSortedDictionary<string, PlannedDevice> Devices, Debt Debt,
-    bool HasDeadline = false)
+    bool HasDeadline = false, Epoch? OwedTo = null)
 {
     public PlannedDevice Machine => Devices[DeviceName.Machine.Value];
 

@@ -31,10 +31,10 @@ internal sealed class SourceHands(Surroundings surroundings)
                 ? new SourceOutcome(bound, new SourceCommand.SetupRead(
                     [], [.. bound.Devices.Values.Select(device => device with { Standing = MemberStanding.Member })], default))
                 : Failed(guest, null, "fence.older", "pre-empted"),
-            SourceEffect.ConnectTransfer => peerReceives
-                // The first pass is all debt.
-                ? new SourceOutcome(guest with { Debt = Debt.Known }, new SourceCommand.TransferConnected(default))
-                : Failed(guest, null, "transfer.broken", "the destination takes nothing"),
+            SourceEffect.ConnectTransfer connect => peerReceives
+                ? new SourceOutcome(
+                    surroundings.Connect(guest, state.Fence.Epoch), new SourceCommand.TransferConnected(connect.Opening, default))
+                : Broke(guest),
             SourceEffect.RunIteration run => Iterate(guest, run, chance, peerReceives),
             SourceEffect.PauseMachine => Move(state, guest with { HasDeadline = true }, DeviceName.Machine, DeviceState.Stop),
             SourceEffect.MoveDevice move => Move(state, guest, move.Device, move.Target),
@@ -46,6 +46,11 @@ internal sealed class SourceHands(Surroundings surroundings)
             SourceEffect.Release => new SourceOutcome(guest.Die(), Released),
             _ => throw new InvalidOperationException(effect.ToString()),
         };
+        if (chance == Chance.FailsAfterwards && effect is SourceEffect.ConnectTransfer or SourceEffect.RunIteration or SourceEffect.SendFinal)
+            return Broke(effect is SourceEffect.RunIteration ? surroundings.IterationBroke(guest) : outcome.Guest) with
+            {
+                Sent = outcome.Sent,
+            };
         return chance == Chance.FailsAfterwards
             ? Failed(outcome.Guest, null, "injected", "the answer was lost") with
             {
@@ -83,7 +88,7 @@ internal sealed class SourceHands(Surroundings surroundings)
         peerReceives
             ? new SourceOutcome(guest, new SourceCommand.IterationEnded(run.Iteration, 1, 4096, TimeSpan.FromSeconds(1),
                 chance == Chance.SaysNo ? 1L << 40 : 0, 1 << 20, 0, true, default))
-            : Failed(surroundings.IterationBroke(guest), null, "transfer.broken", "the destination takes nothing");
+            : Broke(surroundings.IterationBroke(guest));
 
     /// <summary>On the way back a guest that kept itself stands elsewhere than the session thinks: read, then move.</summary>
     private static SourceOutcome Move(SourceState state, ModelGuest guest, DeviceName device, DeviceState target)
@@ -111,7 +116,7 @@ internal sealed class SourceHands(Surroundings surroundings)
     {
         if (guest.Devices.Values.Any(device => device.State != DeviceState.StopCopy))
             return Failed(guest, null, "device.refused", "final state is read in StopCopy only");
-        if (!peerReceives) return Failed(guest, null, "transfer.broken", "the destination takes nothing");
+        if (!peerReceives) return Broke(guest);
         var sent = guest.Debt == Debt.Known ? surroundings.FinalPagesSent(guest) : guest;
         return new SourceOutcome(sent, new SourceCommand.FinalSent(Digest, default, NoTotals, default), Sent: true);
     }
@@ -127,6 +132,10 @@ internal sealed class SourceHands(Surroundings surroundings)
     }
 
     private static SourceCommand.ReleaseEnded Released => new([], new Dictionary<string, string>(), default);
+
+    /// <summary>A connection was lost, or not to be had. What the pass had not got acknowledged is owed.</summary>
+    private static SourceOutcome Broke(ModelGuest? guest) =>
+        new(guest, new SourceCommand.TransferBroke("the destination takes nothing", TimeSpan.FromSeconds(60), default));
 
     private static SourceOutcome Failed(ModelGuest? guest, DeviceName? device, string code, string reason) =>
         new(guest, new SourceCommand.Failed(device, code, reason, default));

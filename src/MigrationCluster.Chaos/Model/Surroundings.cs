@@ -1,3 +1,5 @@
+using MigrationCluster.Protocol.Identity;
+
 namespace MigrationCluster.Chaos.Model;
 
 /// <summary>
@@ -12,7 +14,11 @@ internal class Surroundings
     /// <summary>An order to discard kills whatever lives here.</summary>
     public virtual bool DiscardsWhatRuns => false;
 
-    /// <summary>A pass failed after it had read, and so cleared, dirty logs: what was not acknowledged is retained.</summary>
+    /// <summary>A source has connected to a destination. To one that is new to it all is owed; to one it knows, what it owes already.</summary>
+    public virtual ModelGuest Connect(ModelGuest guest, Epoch attempt) =>
+        guest.OwedTo == attempt ? guest : guest with { Debt = Debt.Known, OwedTo = attempt };
+
+    /// <summary>A pass broke after it had read, and so cleared, dirty logs: what was not acknowledged is retained.</summary>
     public virtual ModelGuest IterationBroke(ModelGuest guest) => guest;
 
     /// <summary>All that is dirty is sent: bitmaps were read after the last device had stopped.</summary>

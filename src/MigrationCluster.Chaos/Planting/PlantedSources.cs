@@ -24,15 +24,6 @@ internal sealed class StaysUndecided() : PlantedMachine<SourceState, SourceComma
     private static bool HasSent(SourceState state) => state.Phase is SourcePhase.Sent or SourcePhase.Yielding or SourcePhase.Yielded;
 }
 
-/// <summary>A pass of pre-copy that broke is simply followed by the next one.</summary>
-internal sealed class IteratesOn() : PlantedMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>(new SourceMachine())
-{
-    public override Decision<AgentEvent> Decide(SourceState state, SourceCommand command) =>
-        command is SourceCommand.Failed { Device: null } && state is { Phase: SourcePhase.PreCopy, TransferOpen: true }
-            ? Accept()
-            : base.Decide(state, command);
-}
-
 /// <summary>Devices are stopped while others of their group may still do P2P DMA into them.</summary>
 internal sealed class StopsBeforeQuiet() : PlantedMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>(new SourceMachine())
 {

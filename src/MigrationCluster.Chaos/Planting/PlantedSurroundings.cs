@@ -22,6 +22,15 @@ internal sealed class ForgetsWhatItCleared : Surroundings
     public override ModelGuest IterationBroke(ModelGuest guest) => guest with { Debt = Debt.Forgotten };
 }
 
+/// <summary>What an earlier attempt's destination acknowledged counts for the next one's: only what is dirty since is owed.</summary>
+internal sealed class CountsAnotherIncarnation : Surroundings
+{
+    public override ModelGuest Connect(ModelGuest guest, Epoch attempt) =>
+        guest.OwedTo is { } earlier && earlier != attempt
+            ? guest with { Debt = Debt.Forgotten, OwedTo = attempt }
+            : base.Connect(guest, attempt);
+}
+
 /// <summary>A coordinator looks at its lease, then writes: the write does not look again.</summary>
 internal sealed class ChecksTheLeaseBeforeTheWrite : Surroundings
 {

@@ -80,12 +80,11 @@ internal sealed class SourceSide(SimulatedHands hands, GuestName guest) : ISourc
     {
         await hands.WorkAsync(effect, cancellationToken);
         var migration = State().Migration;
-        bool arrives = hands.Transfers.Receives(migration, hands.Host);
+        bool arrives = hands.Transfers.Receives(State(), hands.Host);
         if (effect is SourceEffect.ConnectTransfer && arrives) hands.Transfers.Connect(migration, hands.Host, hands.Process);
         var result = Settle(hands.OnSource.Perform(
             State(), hands.Guests.Find(hands.Host, guest), effect, hands.Draw(effect), arrives));
-        // What could not be sent broke the connection; a pass may also fail for other reasons.
-        if (!arrives && effect is (SourceEffect.RunIteration or SourceEffect.SendFinal)) hands.Transfers.Break(migration);
+        if (result is SourceCommand.TransferBroke) hands.Transfers.Break(migration);
         await hands.WorkAsync(effect, cancellationToken);
         return result;
     }
@@ -125,9 +124,12 @@ internal sealed class DestinationSide(SimulatedHands hands, GuestName guest) : I
                 hands.Host, State(), hands.Guests.Find(hands.Host, guest), effect, chance,
                 hands.Transfers.Look(migration, hands.Process));
             hands.Guests.Set(guest, outcome.Guest);
-            if (outcome.Result is DestinationCommand.IncomingLaunched)
+            if (outcome.Result is DestinationCommand.IncomingLaunched or DestinationCommand.TransferOpened)
             {
-                hands.Transfers.Open(migration, new Receiver(hands.Host, guest, hands.Process, State));
+                hands.Transfers.Open(migration, new Receiver(hands.Host, guest, hands.Process, State)
+                {
+                    Expects = outcome.Result is DestinationCommand.TransferOpened,
+                });
                 Launched();
             }
 

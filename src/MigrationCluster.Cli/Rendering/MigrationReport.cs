@@ -96,6 +96,8 @@ public static class MigrationReport
         Line(console, $"  {"device state",-14}{Figures.Bytes(bytes.DeviceState),12}");
         Line(console, $"  {"protocol",-14}{Figures.Bytes(bytes.Protocol),12}");
         Line(console, $"  {"zero pages",-14}{Figures.Bytes(bytes.ZeroPages),12}  (not sent)");
+        if (report.Resumed > 0)
+            Line(console, $"  {"sent again",-14}{Figures.Bytes(bytes.Resent),12}  (resumed {report.Resumed} times)");
     }
 
     private static void WriteDevices(IAnsiConsole console, MigrationView view, ReportView report)

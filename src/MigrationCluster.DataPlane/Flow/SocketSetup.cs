@@ -6,9 +6,14 @@ namespace MigrationCluster.DataPlane.Flow;
 /// <summary>What every data connection has in common.</summary>
 internal static class SocketSetup
 {
+    private const int IpProtocolTcp = 6, TcpUserTimeout = 18, UserTimeoutMs = 10_000; // tcp(7)
+
     internal static void Apply(Socket socket)
     {
         socket.NoDelay = true;
+        // What is sent and not received within 10 s, by a network that drops everything, ends the connection: another one carries on
+        // as soon as there is a way, and does not wait for this one's next retransmission.
+        socket.SetRawSocketOption(IpProtocolTcp, TcpUserTimeout, BitConverter.GetBytes(UserTimeoutMs));
         // A peer whose host vanished while the connection idles is noticed after 10 + 3 * 5 s.
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);

@@ -1,25 +1,26 @@
 using System.Diagnostics;
+using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.DataPlane.Flow;
 
-/// <summary>Counts what a session moves; every channel adds to it.</summary>
-internal sealed class TransferMeter
+/// <summary>Counts what a session moves, in the ledger that outlives this process; every channel adds to it.</summary>
+internal sealed class TransferMeter(TransferLedger ledger)
 {
     private const int Samples = 32;
     private static readonly long SampleTicks = Stopwatch.Frequency / 25;
 
     private readonly Lock _lock = new();
     private readonly (long Time, long Acked)[] _samples = new (long, long)[Samples];
-    private long _pages, _zeros, _devices, _protocol, _acked;
     private int _next;
 
-    internal void AddPages(long bytes) => Interlocked.Add(ref _pages, bytes);
+    internal void AddPages(long bytes) => Interlocked.Add(ref ledger.Count(TransferCount.Pages), bytes);
 
-    internal void AddZeros(long bytes) => Interlocked.Add(ref _zeros, bytes);
+    internal void AddZeros(long bytes) => Interlocked.Add(ref ledger.Count(TransferCount.Zeros), bytes);
 
-    internal void AddDevice(long bytes) => Interlocked.Add(ref _devices, bytes);
+    internal void AddDevice(long bytes) => Interlocked.Add(ref ledger.Count(TransferCount.Devices), bytes);
 
-    internal void AddProtocol(long bytes) => Interlocked.Add(ref _protocol, bytes);
+    internal void AddProtocol(long bytes) => Interlocked.Add(ref ledger.Count(TransferCount.Protocol), bytes);
 
     internal void AddAcked(long bytes)
     {
@@ -28,14 +29,15 @@ internal sealed class TransferMeter
         lock (_lock)
         {
             ref var last = ref _samples[(_next + Samples - 1) % Samples];
-            if (_next == 0 || now - last.Time >= SampleTicks) _samples[_next++ % Samples] = (now, _acked);
-            _acked += bytes;
+            if (_next == 0 || now - last.Time >= SampleTicks) _samples[_next++ % Samples] = (now, ledger.Count(TransferCount.Acknowledged));
+            ledger.Count(TransferCount.Acknowledged) += bytes;
         }
     }
 
     internal TransferCounters Read() => new(
-        Interlocked.Read(ref _pages), Interlocked.Read(ref _zeros), Interlocked.Read(ref _devices),
-        Interlocked.Read(ref _protocol), ReadAcked(out double rate), rate);
+        Interlocked.Read(ref ledger.Count(TransferCount.Pages)), Interlocked.Read(ref ledger.Count(TransferCount.Zeros)),
+        Interlocked.Read(ref ledger.Count(TransferCount.Devices)), Interlocked.Read(ref ledger.Count(TransferCount.Protocol)),
+        ReadAcked(out double rate), Interlocked.Read(ref ledger.Count(TransferCount.Unacknowledged)), rate);
 
     private long ReadAcked(out double rate)
     {
@@ -48,10 +50,10 @@ internal sealed class TransferMeter
             {
                 var (time, acked) = _samples[(_next - age) % Samples];
                 if (now - time > Stopwatch.Frequency * 5 / 4) continue;
-                rate = (_acked - acked) / Math.Max(Stopwatch.GetElapsedTime(time, now).TotalSeconds, 0.001);
+                rate = (ledger.Count(TransferCount.Acknowledged) - acked) / Math.Max(Stopwatch.GetElapsedTime(time, now).TotalSeconds, 0.001);
                 break;
             }
-            return _acked;
+            return ledger.Count(TransferCount.Acknowledged);
         }
     }
 }

@@ -7,9 +7,9 @@ using MigrationCluster.Protocol.Memory;
 namespace MigrationCluster.DataPlane.Memory;
 
 /// <summary>
-/// Guest RAM mapped into this process, with the table of page digests: for each page the CRC-32C of what was last sent
-/// (source) or last loaded (destination). The table lives in memory shared with the guest process, so that it
-/// survives this one.
+/// Guest RAM mapped into this process, with the guest process's <see cref="TransferTables"/>: for each page the CRC-32C of what
+/// was last sent (source) or last loaded (destination), and the ledger of what is owed. They live in memory shared with the
+/// guest process, so that they survive this one.
 /// </summary>
 /// <remarks>
 /// Owns neither mappings nor files. They must stay valid until every sender and receiver that uses them was disposed.
@@ -24,19 +24,22 @@ public sealed unsafe partial class MappedGuestRam
     private readonly uint* _digests;
 
     /// <param name="windows">one for each window of <paramref name="layout"/>, in its order.</param>
-    /// <param name="pageDigests">address of one u32 a page of the layout.</param>
-    public MappedGuestRam(GuestMemoryLayout layout, IReadOnlyList<MappedWindow> windows, nint pageDigests)
+    /// <param name="tables">address of the <see cref="TransferTables"/> of the layout's pages.</param>
+    public MappedGuestRam(GuestMemoryLayout layout, IReadOnlyList<MappedWindow> windows, nint tables)
     {
         if (windows.Count != layout.Windows.Count)
             throw new ArgumentException($"{windows.Count} windows mapped, and guest RAM has {layout.Windows.Count}");
-        if (pageDigests == 0 || windows.Any(window => window.Base == 0))
-            throw new ArgumentException("guest RAM or its page digests are not mapped");
+        if (tables == 0 || windows.Any(window => window.Base == 0))
+            throw new ArgumentException("guest RAM or its tables are not mapped");
         Layout = layout;
         _windows = [.. windows];
-        _digests = (uint*)pageDigests;
+        _digests = (uint*)tables;
+        Ledger = new TransferLedger(tables, layout.PageCount);
     }
 
     public GuestMemoryLayout Layout { get; }
+
+    public TransferLedger Ledger { get; }
 
     /// <summary>SHA-256 over the page digest table.</summary>
     public byte[] DigestOfPages()

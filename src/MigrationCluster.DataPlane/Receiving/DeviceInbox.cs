@@ -10,7 +10,8 @@ namespace MigrationCluster.DataPlane.Receiving;
 /// from the others. The check is made on the copy that the device gets.
 /// </summary>
 /// <remarks>Memory: buffers grow to the chunks that come; at most 8 * 256 KiB = 2 MiB a device.</remarks>
-internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel funnel, TransferMeter meter)
+/// <param name="standing">where the device's stream goes on.</param>
+internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, BreakFunnel funnel, TransferMeter meter)
 {
     private const int Places = DeviceLane.MaxFrames;
     private const int SmallestBufferBytes = 4096;
@@ -18,9 +19,10 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
     private readonly Lock _lock = new();
     private readonly AsyncSignal _filled = new();
     private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(_ => new Place())];
+    private readonly int _device = standing.Device;
     private int _oldest, _count;
-    private ulong _accepted;
-    private uint _crc;
+    private ulong _accepted = standing.Bytes;
+    private uint _crc = standing.Crc32C;
     private DeviceStream? _ended;
 
     /// <summary>The whole stream once the device has accepted it; else null.</summary>
@@ -58,7 +60,7 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
         }
         catch (Exception exception)
         {
-            funnel.Break(exception, $"device {device}");
+            funnel.Break(exception, $"device {_device}");
         }
     }
 
@@ -81,9 +83,9 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
     private ValueTask GiveAsync(Place place) => place.Header.Kind switch
     {
         FrameKind.DeviceChunk => sink.WriteAsync(
-            device, place.Header.First, place.Buffer.AsMemory(0, place.Length), funnel.Stopping),
-        FrameKind.InitialBytesEnd => sink.EndInitialBytesAsync(device, funnel.Stopping),
-        _ => sink.EndAsync(device, place.Header.First, (uint)place.Header.Count, funnel.Stopping),
+            _device, place.Header.First, place.Buffer.AsMemory(0, place.Length), funnel.Stopping),
+        FrameKind.InitialBytesEnd => sink.EndInitialBytesAsync(_device, funnel.Stopping),
+        _ => sink.EndAsync(_device, place.Header.First, (uint)place.Header.Count, funnel.Stopping),
     };
 
     private void Accept(Place place)
@@ -96,14 +98,14 @@ internal sealed class DeviceInbox(int device, IDeviceStateSink sink, BreakFunnel
         }
         lock (_lock)
         {
-            if (place.Header.Kind == FrameKind.DeviceEnd) _ended = new DeviceStream(device, _accepted, _crc);
+            if (place.Header.Kind == FrameKind.DeviceEnd) _ended = new DeviceStream(_device, _accepted, _crc);
             (_oldest, _count) = ((_oldest + 1) % Places, _count - 1);
         }
         Emptied.Set();
     }
 
     private TransferFailedException Wrong(TransferFailureReason reason, string why, Exception? inner = null) =>
-        new(reason, $"device {device}: {why}", inner);
+        new(reason, $"device {_device}: {why}", inner);
 
     /// <summary>Takes a frame over; false when all places are taken. From the channel's reading loop only.</summary>
     internal bool TryPost(in FrameHeader header, ReadOnlySpan<byte> payload)

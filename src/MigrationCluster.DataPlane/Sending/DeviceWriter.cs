@@ -18,11 +18,20 @@ internal sealed class DeviceWriter
     private readonly BreakFunnel _funnel;
     private readonly TransferMeter _meter;
 
-    /// <param name="deviceCount">lanes for devices; one more, the last, is the session's own.</param>
-    internal DeviceWriter(int deviceCount, SendChannel channel, BreakFunnel funnel, TransferMeter meter)
+    /// <param name="devices">where each device's stream goes on; one more lane, the last, is the session's own.</param>
+    internal DeviceWriter(IReadOnlyList<DeviceStream> devices, SendChannel channel, BreakFunnel funnel, TransferMeter meter)
     {
         (_channel, _funnel, _meter) = (channel, funnel, meter);
-        _lanes = [.. Enumerable.Range(0, deviceCount + 1).Select(lane => new DeviceLane(this, lane))];
+        _lanes =
+        [
+            .. devices.Select(stream => new DeviceLane(this, stream.Device)
+            {
+                Position = stream.Bytes,
+                Acked = stream.Bytes,
+                Crc32C = stream.Crc32C,
+            }),
+            new DeviceLane(this, devices.Count),
+        ];
         _ready = new Queue<DeviceLane>(_lanes.Length);
     }
 

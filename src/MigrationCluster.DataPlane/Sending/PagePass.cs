@@ -1,13 +1,14 @@
+using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.DataPlane.Sending;
 
 /// <summary>
-/// One call of SendPagesAsync: the caller's bitmap, from which a page goes when the destination has acknowledged it. What
-/// is left after a failure is dirty debt.
+/// One call of SendPagesAsync: the caller's bitmap, from which a page goes when the destination has acknowledged it, as it goes from
+/// what is owed. What is left after a failure is dirty debt.
 /// </summary>
-internal sealed class PagePass(int number, PageBitmap pages, bool findHoles)
+internal sealed class PagePass(int number, PageBitmap pages, bool findHoles, TransferLedger ledger)
 {
     private readonly Lock _lock = new();
     private bool _over;
@@ -25,6 +26,7 @@ internal sealed class PagePass(int number, PageBitmap pages, bool findHoles)
         {
             if (_over || frame.Pass != number) return;
             for (ulong page = frame.First; page < frame.First + frame.Count; page++) pages[(long)page] = false;
+            ledger.Settle((long)frame.First, (long)frame.Count);
         }
     }
 

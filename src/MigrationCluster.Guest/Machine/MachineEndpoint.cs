@@ -219,7 +219,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         int windows = _ram.Layout.Windows.Count;
         offset = 0;
         if (region < 1 || region > windows + 1) return null;
-        if (region == windows + 1) return _ram.DigestFile;
+        if (region == windows + 1) return _ram.TablesFile;
         offset = (ulong)_ram.Layout.FirstPageOf(region - 1) * GuestMemoryLayout.PageSizeBytes;
         return _ram.File;
     }
@@ -254,7 +254,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         yield return new RegionShape(MachineRegisters.Region, MachineRegisters.SizeBytes, Readable: true, Writable: true, Mappable: false);
         for (int i = 0; i < _ram.Layout.Windows.Count; i++)
             yield return new RegionShape(1 + i, _ram.Layout.Windows[i].SizeBytes, true, true, Mappable: true);
-        yield return new RegionShape(1 + _ram.Layout.Windows.Count, (ulong)_ram.DigestBytes, true, true, Mappable: true);
+        yield return new RegionShape(1 + _ram.Layout.Windows.Count, (ulong)_ram.TablesBytes, true, true, Mappable: true);
     }
 
     private static DeviceRefusedException NoDevice() => new("the machine is no device", Errno.EOPNOTSUPP);

@@ -1,10 +1,11 @@
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.Guest.Memory;
 
-/// <summary>Guest RAM in a memfd, mapped here and by every device, and the table of page digests beside it.</summary>
+/// <summary>Guest RAM in a memfd, mapped here and by every device, and the tables of transfers beside it.</summary>
 internal sealed unsafe class GuestRam : IDisposable
 {
     private readonly MappedMemory _memory;
@@ -13,9 +14,12 @@ internal sealed unsafe class GuestRam : IDisposable
     {
         Layout = layout;
         File = Memfd.Create("guest-ram", (long)layout.SizeBytes);
-        DigestBytes = (layout.PageCount * sizeof(uint) + GuestMemoryLayout.PageSizeBytes - 1)
-            / GuestMemoryLayout.PageSizeBytes * GuestMemoryLayout.PageSizeBytes;
-        DigestFile = Memfd.Create("page-digests", DigestBytes);
+        TablesBytes = TransferTables.SizeBytes(layout.PageCount);
+        TablesFile = Memfd.Create("transfer-tables", TablesBytes);
+        // What is acknowledged to this process is void for every other one, before or after it.
+        byte[] incarnation = RandomNumberGenerator.GetBytes(sizeof(ulong));
+        incarnation[0] |= 1;
+        RandomAccess.Write(TablesFile, incarnation, TransferTables.LedgerOffset(layout.PageCount));
         _memory = MappedMemory.Map(File, 0, (long)layout.SizeBytes);
     }
 
@@ -24,10 +28,10 @@ internal sealed unsafe class GuestRam : IDisposable
     /// <summary>Page n at byte n * 4096, all windows one after the other.</summary>
     public SafeFileHandle File { get; }
 
-    /// <summary>u32 CRC-32C a page, written by whoever moves pages; here only so that it outlives that process.</summary>
-    public SafeFileHandle DigestFile { get; }
+    /// <summary><see cref="TransferTables"/>, written by whoever moves pages; here only so that they outlive that process.</summary>
+    public SafeFileHandle TablesFile { get; }
 
-    public long DigestBytes { get; }
+    public long TablesBytes { get; }
 
     public byte* Page(long page)
     {
@@ -47,6 +51,6 @@ internal sealed unsafe class GuestRam : IDisposable
     {
         _memory.Dispose();
         File.Dispose();
-        DigestFile.Dispose();
+        TablesFile.Dispose();
     }
 }

@@ -88,11 +88,12 @@ public static class MigrationViews
             components.Sum(component => component.Ms),
             components,
             IterationsOf(events),
-            new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes),
+            new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes, sent.Totals.ResentBytes),
             passSeconds > 0 ? passes.Sum(pass => pass.Bytes) / passSeconds : 0,
             Heard<ReadyToSwitch>(events).Last().PredictedDowntime.TotalMilliseconds,
             [.. DevicesOf(state, events)],
-            ResidueOf(state, events));
+            ResidueOf(state, events),
+            Math.Max(Heard<TransferOpened>(events).Count() - 1, 0));
     }
 
     /// <summary>Each component runs from the one before to its own end; times of two hosts are compared, so none may be negative.</summary>

@@ -16,9 +16,12 @@ public static class WhyWords
         SourceOpened opened => (Source, "took the migration on", [$"an order at {opened.Fence}"]),
         SetupCollected setup => (Source, "told how its devices are set up", [string.Join(", ", setup.Records.Select(record => record.Device))]),
         PreCopyStarted => (Source, "began to copy", []),
+        TransferOpened => (Source, "connected to the destination", []),
+        TransferLost lost => (Source, "lost its connections and connects again", [lost.Reason]),
+        TransferRedirected to => (Source, "was told where the destination takes connections now", [to.DataEndpoint]),
         ReadyToSwitch ready => (Source, "was ready to switch over", [$"predicted downtime {ready.PredictedDowntime.TotalMilliseconds:F0} ms"]),
         SwitchOverStarted => (Source, "was told to switch over", []),
-        SwitchOverPutOff put => (Source, "put the switchover off", [$"initial bytes again: {string.Join(", ", put.Devices)}"]),
+        SwitchOverPutOff put => (Source, "put the switchover off", [put.Devices.Count > 0 ? $"initial bytes again: {string.Join(", ", put.Devices)}" : "there was no connection to the destination"]),
         MachinePaused => (Source, "paused the machine", []),
         DevicesStopped => (Source, "stopped every device", []),
         FinalStateSent sent => (Source, "sent everything", [$"digest {sent.Digest}"]),
@@ -33,6 +36,8 @@ public static class WhyWords
             [died.Reason, died.DiedAsYielded ? "its fence file held no Kept: Yielded was written into it" : "its fence file does not let its death stand for a vote"]),
         DestinationOpened opened => (Destination, "took the migration on", [$"an order at {opened.Fence}"]),
         DestinationPrepared prepared => (Destination, "launched the incoming guest process", [$"{prepared.Devices.Count - 1} devices"]),
+        TransferClosed => (Destination, "came back from a restart of its daemon", ["the guest process holds what has arrived"]),
+        TransferReopened reopened => (Destination, "takes the transfer's connections again", [reopened.DataEndpoint]),
         SetupConfirmed confirmed => (Destination, "confirmed every device's setup", Confirmed(confirmed)),
         SetupRefused refused => (Destination, "refused", [.. refused.Refusals.Select(why => $"{why.Message} [{why.Code}]")]),
         DestinationVerified verified => (Guest, "voted Verified", [$"digest {verified.Digest}; every device loaded, in Stop"]),
@@ -48,7 +53,7 @@ public static class WhyWords
         _ => null,
     };
 
-    public static bool IsOfDestination(AgentEvent e) => e is DestinationOpened or DestinationPrepared or SetupCheckRequested or SetupConfirmed
+    public static bool IsOfDestination(AgentEvent e) => e is DestinationOpened or DestinationPrepared or TransferClosed or TransferReopened or SetupCheckRequested or SetupConfirmed
         or SetupAccepted or SetupRefused or StreamComplete or DestinationVerified or RunRequested or PermitTaken or GuestResumed
         or DestinationFailed or DiscardRequested or IncomingDiscarded or ProofRequested or ProvenNeverRan or MayHaveRun;
 

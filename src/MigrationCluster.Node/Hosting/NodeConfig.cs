@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MigrationCluster.Api;
+using MigrationCluster.DataPlane;
 using MigrationCluster.Devices.Emulated;
 using MigrationCluster.Protocol.Guests;
 
@@ -9,8 +10,13 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="MemoryMiB">guest RAM this host gives to all its guests together.</param>
 /// <param name="Templates">what a guest spec may name, by name.</param>
 /// <param name="Sysfs">root of the tree that mediated device types are read from.</param>
-public sealed record NodeConfig(int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys")
+/// <param name="ReconnectSeconds">how long a transfer of pre-copy goes without a connection before it is given up.</param>
+public sealed record NodeConfig(
+    int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60)
 {
+    internal TransferOptions Transfer =>
+        TransferOptions.Default with { ReconnectLimit = TimeSpan.FromSeconds(ReconnectSeconds) };
+
     /// <exception cref="StartRefusedException">names the file, the line and the field.</exception>
     public static NodeConfig Load(string path)
     {
@@ -49,6 +55,7 @@ public sealed record NodeConfig(int MemoryMiB, IReadOnlyDictionary<string, Devic
     {
         var wrong = new List<string>();
         if (MemoryMiB < 16) wrong.Add($"memoryMiB is {MemoryMiB}; a host gives its guests at least 16 MiB");
+        if (ReconnectSeconds is < 1 or > 3600) wrong.Add($"reconnectSeconds is {ReconnectSeconds}; it is 1 to 3600");
         foreach (var (name, template) in Templates)
         {
             if (template.Problem() is { } problem) wrong.Add($"templates.{name}: {problem}");

@@ -48,8 +48,9 @@ public static class NodeServices
         services.AddSingleton<OfferCatalog>();
         services.AddSingleton<GuestHost>();
         services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
+        services.AddSingleton(provider => provider.GetRequiredService<NodeOptions>().Config.Transfer);
         services.AddSingleton(provider => Open(() => DataPlaneListener.Start(
-            provider.GetRequiredService<NodeOptions>().DataListen, TransferOptions.Default)));
+            provider.GetRequiredService<NodeOptions>().DataListen, provider.GetRequiredService<TransferOptions>())));
         services.AddSingleton<ISessionHands, ProcessHands>();
         services.AddSingleton<IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>, SourceMachine>();
         services.AddSingleton<IStateMachine<DestinationState, DestinationCommand, AgentEvent, DestinationEffect>, DestinationMachine>();

@@ -43,6 +43,7 @@ public sealed class DestinationSession(
             DestinationEffect.ConfirmSetup => await ConfirmSetupAsync(cancel),
             DestinationEffect.MoveDevice move => await MoveAsync(move, cancel),
             DestinationEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
+            DestinationEffect.ReopenTransfer => await ReopenAsync(cancel),
             DestinationEffect.Receive => await ReceiveAsync(cancel),
             DestinationEffect.VoteVerified vote => await VoteVerifiedAsync(vote.Digest, cancel),
             DestinationEffect.TakePermit permit => await TakePermitAsync(permit.Fence, cancel),
@@ -64,13 +65,28 @@ public sealed class DestinationSession(
         await CloseAsync();
         await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, cancel);
         Launched();
+        var planned = await OpenDevices().ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
+        string token = await OpenReceiverAsync(cancel);
+        return new DestinationCommand.IncomingLaunched(dataPlane.EndPoint.ToString(), token, planned, time.GetUtcNow());
+    }
+
+    /// <summary>A later life of the daemon: the guest process holds what has arrived.</summary>
+    private async Task<DestinationCommand> ReopenAsync(CancellationToken cancel)
+    {
+        await CloseReceiverAsync();
+        Launched();
+        string token = await OpenReceiverAsync(cancel);
+        _receiver!.ExpectLink();
+        return new DestinationCommand.TransferOpened(dataPlane.EndPoint.ToString(), token, time.GetUtcNow());
+    }
+
+    private async Task<string> OpenReceiverAsync(CancellationToken cancel)
+    {
         var devices = OpenDevices();
-        var planned = await devices.ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         _ram = await MappedGuest.OpenAsync(devices.Address, cancel);
         var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
-        _receiver = dataPlane.Open(token, _ram.Ram, this, planned.Count);
-        return new DestinationCommand.IncomingLaunched(
-            dataPlane.EndPoint.ToString(), token.ToHexadecimal(), planned, time.GetUtcNow());
+        _receiver = dataPlane.Open(token, _ram.Ram, this, devices.InOrder.Count);
+        return token.ToHexadecimal();
     }
 
     private async Task<DestinationCommand> MoveAsync(DestinationEffect.MoveDevice move, CancellationToken cancel)
@@ -103,10 +119,10 @@ public sealed class DestinationSession(
             records, names, answers.ToDictionary(answer => answer.Device, answer => answer.Verdict), time.GetUtcNow());
     }
 
-    private async Task<DestinationCommand> ReceiveAsync(CancellationToken cancel)
+    /// <returns>null: the daemon has just come back, and the data plane is not open yet.</returns>
+    private async Task<DestinationCommand?> ReceiveAsync(CancellationToken cancel)
     {
-        if (_receiver is not { } receiver)
-            throw new IOException("the session's connections are gone; the daemon was restarted");
+        if (_receiver is not { } receiver) return null;
         var manifest = await receiver.Completion.WaitAsync(cancel);
         return new DestinationCommand.StreamReceived(manifest.Digest, time.GetUtcNow());
     }
@@ -173,6 +189,13 @@ public sealed class DestinationSession(
         }
 
         return new DestinationCommand.ProofEnded(true, "", time.GetUtcNow());
+    }
+
+    async ValueTask<DeviceStream> IDeviceStateSink.GetAcceptedAsync(int device, CancellationToken cancellationToken)
+    {
+        var accepted = await OpenDevices().InOrder[device].AskAsync<StreamDigest>(
+            (reply, cancel) => new DeviceMessage.ReadStreamDigest(reply, cancel), cancellationToken);
+        return new DeviceStream(device, accepted.Bytes, accepted.Crc32C);
     }
 
     async ValueTask IDeviceStateSink.WriteAsync(

@@ -29,10 +29,9 @@ public sealed class DeviceActor(
     private CancellationTokenRegistration _breaking;
     private byte[]? _current;
     private byte[]? _next;
-    private MigrationCapabilities _capabilities;
     private ulong _sent;
     private ulong _released;
-    private ulong? _initialBytesEndedAt;
+    private (TransferSender Link, ulong Position)? _initialBytesEnded;
 
     public DeviceName Device => device;
 
@@ -80,8 +79,8 @@ public sealed class DeviceActor(
         switch (message)
         {
             case DeviceMessage.Probe m:
-                _capabilities = await client.ProbeMigrationAsync(cancel);
-                m.Reply.TrySetResult(new PlannedDevice(device, _capabilities, SessionDevices.NoGroup, await client.GetStateAsync(cancel)));
+                var capabilities = await client.ProbeMigrationAsync(cancel);
+                m.Reply.TrySetResult(new PlannedDevice(device, capabilities, SessionDevices.NoGroup, await client.GetStateAsync(cancel)));
                 break;
             case DeviceMessage.Move m:
                 await client.SetStateAsync(m.Target, cancel);
@@ -111,9 +110,7 @@ public sealed class DeviceActor(
                 m.Reply.TrySetResult(await SendStreamAsync(client, m, cancel));
                 break;
             case DeviceMessage.ReadRemaining m:
-                m.Reply.TrySetResult(_capabilities.HasFlag(MigrationCapabilities.PreCopy)
-                    ? await client.GetPreCopyBytesAsync(cancel)
-                    : null);
+                m.Reply.TrySetResult(await client.GetPreCopyBytesAsync(cancel));
                 break;
             case DeviceMessage.LoadChunk m:
                 await client.WriteStreamAsync(m.Offset, m.Data, cancel);
@@ -130,10 +127,11 @@ public sealed class DeviceActor(
         }
     }
 
-    /// <summary>Reads ahead by one chunk, so that the device's side and the network's side work at the same time.</summary>
+    /// <summary>Goes on where the link stands: what the destination has not accepted is read again from what is retained.
+    /// Reads ahead by one chunk, so that the device's side and the network's side work at the same time.</summary>
     private async Task<long> SendStreamAsync(EndpointClient client, DeviceMessage.SendStream m, CancellationToken cancel)
     {
-        ulong start = _sent;
+        ulong start = _sent = m.Sender.DevicePosition(m.Index);
         byte[] current = _current ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
         byte[] next = _next ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
         int count = await client.ReadStreamAsync(_sent, current, cancel);
@@ -166,12 +164,12 @@ public sealed class DeviceActor(
             var digest = await client.GetStreamDigestAsync(cancel);
             await m.Sender.EndDeviceAsync(m.Index, digest.Bytes, digest.Crc32C, cancel);
         }
-        else if (_initialBytesEndedAt != _sent)
+        else if (_initialBytesEnded != (m.Sender, _sent))
         {
             // Whether initial bytes were among what was just sent cannot be known: a device may have some again at any time. So
             // the destination acknowledges whatever a pass ends with.
             await m.Sender.EndInitialBytesAsync(m.Index, cancel);
-            _initialBytesEndedAt = _sent;
+            _initialBytesEnded = (m.Sender, _sent);
         }
 
         return (long)(_sent - start);

@@ -31,7 +31,7 @@ public sealed record GuestAddress(GuestName Guest, string Directory, Fence Fence
     }
 }
 
-/// <summary>A guest's RAM and page digest table, mapped into the daemon through the machine endpoint.</summary>
+/// <summary>A guest's RAM and tables of transfers, mapped into the daemon through the machine endpoint.</summary>
 /// <remarks>Shared memory of the guest process: it does not count as the daemon's own.</remarks>
 public sealed class MappedGuest : IAsyncDisposable
 {
@@ -56,7 +56,7 @@ public sealed class MappedGuest : IAsyncDisposable
                 windows.Add(new MappedWindow(mapped.Map(1 + i), file.File, file.Offset));
             }
 
-            // The table of page digests follows the RAM windows.
+            // The tables of transfers follow the RAM windows.
             mapped.Ram = new MappedGuestRam(layout, windows, mapped.Map(1 + layout.Windows.Count));
             return mapped;
         }

@@ -1,8 +1,10 @@
 using MigrationCluster.Api;
+using MigrationCluster.DataPlane;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -14,15 +16,13 @@ namespace MigrationCluster.Node.Transfers;
 
 /// <summary>Carries out the source machine's effects for one migration, with real devices and the real data plane.</summary>
 public sealed class SourceSession(
-    SessionGuest guest, string name, ISupervisor supervisor, TimeProvider time) : ISourceHands
+    SessionGuest guest, string name, TransferOptions options, ISupervisor supervisor, TimeProvider time) : ISourceHands
 {
     /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
 
     private SessionDevices? _devices;
     private SourceTransfer? _transfer;
-    private IReadOnlyDictionary<string, MigrationCapabilities> _capabilities =
-        new Dictionary<string, MigrationCapabilities>();
 
     public Func<SourceState> State { get; set; } = () => SourceState.New;
 
@@ -39,19 +39,21 @@ public sealed class SourceSession(
         {
             SourceEffect.ReadSetup read => await ReadSetupAsync(read.Fence, cancel),
             SourceEffect.ConnectTransfer connect => await ConnectAsync(connect, cancel),
-            SourceEffect.RunIteration run => await Open(_transfer).RunIterationAsync(run.Iteration, cancel),
+            SourceEffect.RunIteration run => await Transfer.RunIterationAsync(run.Iteration, cancel),
             SourceEffect.PauseMachine pause => await PauseAsync(pause.PauseDeadline, cancel),
             SourceEffect.MoveDevice move => await MoveAsync(move, cancel),
             SourceEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
-            SourceEffect.SendFinal => await Open(_transfer).SendFinalAsync(cancel),
+            SourceEffect.SendFinal => await Transfer.SendFinalAsync(cancel),
             SourceEffect.CastVote cast => await CastAsync(cast, cancel),
             SourceEffect.Release => await ReleaseAsync(cancel),
             _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),
         };
     }
 
-    private SourceCommand.Failed Translate(SourceEffect effect, Exception error)
+    private SourceCommand Translate(SourceEffect effect, Exception error)
     {
+        if (error is TransferFailedException { MayResume: true } broke)
+            return new SourceCommand.TransferBroke(broke.Message, options.ReconnectLimit, time.GetUtcNow());
         var device = effect is SourceEffect.MoveDevice move ? move.Device : (DeviceName?)null;
         var failure = OperatingFailure.Of(error, "source");
         return new SourceCommand.Failed(device, failure.Code, failure.Reason, time.GetUtcNow());
@@ -61,7 +63,6 @@ public sealed class SourceSession(
     {
         var devices = await OpenDevicesAsync(fence);
         var planned = await devices.ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
-        _capabilities = planned.ToDictionary(device => device.Name.Value, device => device.Capabilities);
         var records = await Task.WhenAll(devices.InOrder.Select(device => device.AskAsync<SetupRecord>(
             (reply, token) => new DeviceMessage.ReadSetup(reply, token), cancel)));
         return new SourceCommand.SetupRead(records, planned, time.GetUtcNow());
@@ -69,19 +70,30 @@ public sealed class SourceSession(
 
     private async Task<SourceCommand> ConnectAsync(SourceEffect.ConnectTransfer connect, CancellationToken cancel)
     {
-        await CloseTransferAsync();
-        var devices = Open(_devices);
-        _transfer = await SourceTransfer.ConnectAsync(
-            devices.Address, connect.DataEndpoint, connect.Token, devices.InOrder, _capabilities, time, cancel);
-        return new SourceCommand.TransferConnected(time.GetUtcNow());
+        var state = State();
+        var devices = _devices ?? await OpenDevicesAsync(state.Fence);
+        if (state.PausedAt is not null) await RequireNotKeptAsync(devices.Address, cancel);
+        _transfer ??= await SourceTransfer.OpenAsync(
+            devices.Address, devices.InOrder,
+            state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities), options, time, cancel);
+        await _transfer.ConnectAsync(connect.DataEndpoint, connect.Token, cancel);
+        return new SourceCommand.TransferConnected(connect.Opening, time.GetUtcNow());
+    }
+
+    /// <summary>A guest that was paused for too long runs again: what would be sent of it now is nobody's final state.</summary>
+    private static async Task RequireNotKeptAsync(GuestAddress address, CancellationToken cancel)
+    {
+        await using var machine = (MachineEndpointClient)await address.OpenAsync(DeviceName.Machine, cancel);
+        if ((await machine.ReadFenceAsync(cancel)).Kept)
+            throw new IOException($"{address.Guest} has kept itself: it was paused for longer than its deadline");
     }
 
     /// <summary>The last look before the pause: a device may have taken its readiness back since the last pass.</summary>
     private async Task<SourceCommand> PauseAsync(TimeSpan deadline, CancellationToken cancel)
     {
-        if (await Open(_transfer).FindUnreadyAsync(cancel) is [_, ..] unready)
+        if (await Transfer.FindUnreadyAsync(cancel) is [_, ..] unready)
             return new SourceCommand.ReadinessTakenBack(unready, time.GetUtcNow());
-        var devices = Open(_devices);
+        var devices = _devices ?? await OpenDevicesAsync(State().Fence);
         await using (var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel))
             await machine.SetPauseDeadlineAsync(deadline, cancel);
         return await MoveAsync(new SourceEffect.MoveDevice(DeviceName.Machine, DeviceState.Stop), cancel);
@@ -236,6 +248,7 @@ public sealed class SourceSession(
 
     public async ValueTask DisposeAsync() => await CloseDevicesAsync();
 
-    private static T Open<T>(T? part) where T : class =>
-        part ?? throw new IOException("the session's connections are gone; the daemon was restarted");
+    /// <summary>After a restart there is none until it has been connected again.</summary>
+    private SourceTransfer Transfer => _transfer
+        ?? throw new TransferFailedException(TransferFailureReason.ConnectionLost, "the daemon was restarted");
 }

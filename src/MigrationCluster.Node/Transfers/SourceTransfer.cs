@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using MigrationCluster.DataPlane;
+using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -11,29 +12,33 @@ using MigrationCluster.Protocol.Vfio;
 namespace MigrationCluster.Node.Transfers;
 
 /// <summary>
-/// The source's passes over guest RAM and device streams, on one data-plane session.
+/// The source's passes over guest RAM and device streams, over one link of a data-plane session after the other.
 ///
-/// A pass reads every endpoint's dirty report (what was reported before and not acknowledged comes again), sends those pages
-/// beside every device's stream, waits until the destination has acknowledged all of it, and only then
-/// acknowledges the reports: no dirty page is ever neither logged, reported nor loaded. The first pass is all debt.
+/// What the destination lacks is always known to the guest process, which outlives this one: a page is in a device's log, in a report that
+/// was not acknowledged, or owed (<see cref="TransferLedger"/>). A pass moves every report into what is owed, and only then acknowledges it;
+/// it sends what is owed beside every device's stream, and a page goes from there when the destination has acknowledged it. So a
+/// pass that broke, or a daemon that died, is followed by one that begins where it ended. Of another incarnation of the destination
+/// nothing was acknowledged: all of RAM is owed to it.
 /// A pass is ready for the switchover only if no device has initial bytes left and the destination has loaded all that were sent; a
 /// device may have some again in any later pass.
 /// </summary>
 public sealed class SourceTransfer : IAsyncDisposable
 {
     private readonly MappedGuest _guest;
-    private readonly TransferSender _sender;
     private readonly IReadOnlyList<DeviceActor> _devices;
     private readonly IReadOnlyDictionary<string, MigrationCapabilities> _capabilities;
+    private readonly TransferOptions _options;
     private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private TransferSender? _sender;
     private double _bandwidth;
 
     private SourceTransfer(
-        MappedGuest guest, TransferSender sender, IReadOnlyList<DeviceActor> devices,
-        IReadOnlyDictionary<string, MigrationCapabilities> capabilities, TimeProvider time) =>
-        (_guest, _sender, _devices, _capabilities, _time) = (guest, sender, devices, capabilities, time);
+        MappedGuest guest, IReadOnlyList<DeviceActor> devices, IReadOnlyDictionary<string, MigrationCapabilities> capabilities,
+        TransferOptions options, TimeProvider time) =>
+        (_guest, _devices, _capabilities, _options, _time) = (guest, devices, capabilities, options, time);
 
-    public TransferCounters Counters => _sender.Counters;
+    public TransferCounters Counters => _sender?.Counters ?? default;
 
     /// <summary>Bytes still to send in the pass under way, or found dirty after the last one.</summary>
     public long RemainingBytes { get; private set; }
@@ -41,60 +46,70 @@ public sealed class SourceTransfer : IAsyncDisposable
     public double DirtyBytesPerSecond { get; private set; }
 
     /// <param name="devices">in the session's order of device indices, the machine included.</param>
+    public static async Task<SourceTransfer> OpenAsync(
+        GuestAddress address, IReadOnlyList<DeviceActor> devices, IReadOnlyDictionary<string, MigrationCapabilities> capabilities,
+        TransferOptions options, TimeProvider time, CancellationToken cancellationToken) =>
+        new(await MappedGuest.OpenAsync(address, cancellationToken), devices, capabilities, options, time);
+
+    /// <summary>Opens a link, and closes the one before. For a destination that is new here dirty logs are started, and all is owed.</summary>
     /// <exception cref="TransferFailedException">the destination's data plane is not reachable or refuses.</exception>
-    public static async Task<SourceTransfer> ConnectAsync(
-        GuestAddress address, string dataEndpoint, string token, IReadOnlyList<DeviceActor> devices,
-        IReadOnlyDictionary<string, MigrationCapabilities> capabilities, TimeProvider time, CancellationToken cancellationToken)
+    public async Task ConnectAsync(string dataEndpoint, string token, CancellationToken cancellationToken)
     {
-        var guest = await MappedGuest.OpenAsync(address, cancellationToken);
-        TransferSender? sender = null;
+        await _turn.WaitAsync(cancellationToken); // for what was cancelled and has not landed
         try
         {
-            sender = await TransferSender.ConnectAsync(
-                IPEndPoint.Parse(dataEndpoint), SessionToken.Parse(token), guest.Ram, devices.Count,
-                TransferOptions.Default, cancellationToken);
-            var transfer = new SourceTransfer(guest, sender, devices, capabilities, time);
-            await Task.WhenAll(devices.Select(device => device.AskAsync<bool>(
+            if (_sender is { } old) await old.DisposeAsync();
+            _sender = await TransferSender.ConnectAsync(
+                IPEndPoint.Parse(dataEndpoint), SessionToken.Parse(token), _guest.Ram, _devices.Count, _options, cancellationToken);
+            if (_guest.Ram.Ledger.Counted == _sender.Incarnation) return;
+            await Task.WhenAll(_devices.Select(device => device.AskAsync<bool>(
                 (reply, cancel) => new DeviceMessage.StartDirtyLog(reply, cancel), cancellationToken)));
-            return transfer;
+            _guest.Ram.Ledger.Begin(_sender.Incarnation);
         }
-        catch
+        finally
         {
-            if (sender is not null) await sender.DisposeAsync();
-            await guest.DisposeAsync();
-            throw;
+            _turn.Release();
         }
     }
 
     public async Task<SourceCommand> RunIterationAsync(int iteration, CancellationToken cancellationToken)
     {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            return await IterateAsync(Connected(), iteration, cancellationToken);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<SourceCommand> IterateAsync(TransferSender sender, int iteration, CancellationToken cancellationToken)
+    {
         long started = Stopwatch.GetTimestamp();
-        var pages = new PageBitmap(_guest.Ram.Layout.PageCount);
-        var reports = iteration == 1 ? null : await ReadDirtyAsync(pages, cancellationToken);
-        if (iteration == 1) pages.SetAll();
+        var pages = await CollectOwedAsync(cancellationToken);
         long pageCount = pages.Count();
-        var before = _sender.Counters;
+        var before = sender.Counters;
         RemainingBytes = pageCount * GuestMemoryLayout.PageSizeBytes;
 
         var preCopy = Enumerable.Range(0, _devices.Count).Where(HasPreCopy).ToList();
-        var streams = preCopy.Select(index => SendStreamAsync(index, final: false, cancellationToken)).ToList();
-        await Task.WhenAll([_sender.SendPagesAsync(pages, findHoles: iteration == 1, cancellationToken), .. streams]);
-        if (reports is not null) await AckDirtyAsync(reports, cancellationToken);
+        var streams = preCopy.Select(index => SendStreamAsync(sender, index, final: false, cancellationToken)).ToList();
+        await Task.WhenAll([sender.SendPagesAsync(pages, findHoles: iteration == 1, cancellationToken), .. streams]);
 
         var duration = Stopwatch.GetElapsedTime(started);
-        long bytes = SentSince(before);
+        long bytes = SentSince(sender, before);
         // A tiny pass says more about latency than about bandwidth.
         if (bytes > 8 << 20 || _bandwidth == 0) _bandwidth = bytes / duration.TotalSeconds;
 
-        var dirty = new PageBitmap(pages.PageCount);
-        await ReadDirtyAsync(dirty, cancellationToken);
+        var dirty = await CollectOwedAsync(cancellationToken);
         long dirtyPageBytes = dirty.Count() * GuestMemoryLayout.PageSizeBytes;
         var left = await ReadDeviceBytesAsync(preCopy, cancellationToken);
         RemainingBytes = dirtyPageBytes + left.Sum(bytes => (long)(bytes.InitialBytes + bytes.DirtyBytes));
         DirtyBytesPerSecond = RemainingBytes / duration.TotalSeconds;
         return new SourceCommand.IterationEnded(
             iteration, pageCount, bytes, duration, RemainingBytes, _bandwidth, DirtyBytesPerSecond,
-            left.All(bytes => bytes.InitialBytes == 0) && preCopy.All(_sender.AreInitialBytesLoaded), _time.GetUtcNow());
+            left.All(bytes => bytes.InitialBytes == 0) && preCopy.All(sender.AreInitialBytesLoaded), _time.GetUtcNow());
     }
 
     /// <summary>Devices that have initial bytes again since the last pass: they take their readiness back.</summary>
@@ -105,61 +120,78 @@ public sealed class SourceTransfer : IAsyncDisposable
         return [.. preCopy.Zip(left).Where(device => device.Second.InitialBytes > 0).Select(device => _devices[device.First].Device)];
     }
 
-    /// <summary>All devices are stopped: the last dirty reports, the final pages beside every device's final state, the
-    /// manifest. The reports stay unacknowledged: if this attempt is rolled back they come again.</summary>
+    /// <summary>All devices are stopped: the last dirty reports, the final pages beside every device's final state, the manifest.</summary>
     public async Task<SourceCommand> SendFinalAsync(CancellationToken cancellationToken)
     {
-        var pages = new PageBitmap(_guest.Ram.Layout.PageCount);
-        await ReadDirtyAsync(pages, cancellationToken);
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            return await FinishAsync(Connected(), cancellationToken);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<SourceCommand> FinishAsync(TransferSender sender, CancellationToken cancellationToken)
+    {
+        var pages = await CollectOwedAsync(cancellationToken);
         var streams = Enumerable.Range(0, _devices.Count)
-            .Select(index => SendStreamAsync(index, final: true, cancellationToken)).ToList();
-        await _sender.SendPagesAsync(pages, findHoles: false, cancellationToken);
+            .Select(index => SendStreamAsync(sender, index, final: true, cancellationToken)).ToList();
+        await sender.SendPagesAsync(pages, findHoles: false, cancellationToken);
         var pagesSentAt = _time.GetUtcNow();
         await Task.WhenAll(streams);
-        var manifest = await _sender.FinishAsync(cancellationToken);
+        var manifest = await sender.FinishAsync(cancellationToken);
 
-        var counters = _sender.Counters;
+        var counters = sender.Counters;
         var totals = new TransferTotals(counters.PageBytes, counters.ZeroBytes, counters.ProtocolBytes,
-            _devices.ToDictionary(device => device.Device.Value, device => device.SentBytes));
+            _devices.ToDictionary(device => device.Device.Value, device => device.SentBytes), counters.ResentBytes);
         RemainingBytes = 0;
         return new SourceCommand.FinalSent(manifest.Digest, pagesSentAt, totals, _time.GetUtcNow());
     }
 
     /// <summary>Closes the connections: from here on nothing is sent. Guest RAM stays mapped, because unmapping it takes as
     /// long as it is large, and the guest may be waiting.</summary>
-    public ValueTask StopSendingAsync() => _sender.DisposeAsync();
+    public ValueTask StopSendingAsync() => _sender?.DisposeAsync() ?? default;
 
     public async ValueTask DisposeAsync()
     {
-        await _sender.DisposeAsync();
+        await StopSendingAsync();
         await _guest.DisposeAsync();
+        _turn.Dispose();
     }
+
+    private TransferSender Connected() => _sender
+        ?? throw new TransferFailedException(TransferFailureReason.ConnectionLost, "there is no connection to the destination");
 
     private bool HasPreCopy(int index) =>
         _capabilities[_devices[index].Device.Value].HasFlag(MigrationCapabilities.PreCopy);
 
-    private long SentSince(TransferCounters before)
+    private static long SentSince(TransferSender sender, TransferCounters before)
     {
-        var now = _sender.Counters;
+        var now = sender.Counters;
         return now.PageBytes - before.PageBytes + now.DeviceBytes - before.DeviceBytes;
     }
 
-    private Task<long> SendStreamAsync(int index, bool final, CancellationToken cancellationToken) =>
+    private Task<long> SendStreamAsync(TransferSender sender, int index, bool final, CancellationToken cancellationToken) =>
         _devices[index].AskAsync<long>(
-            (reply, cancel) => new DeviceMessage.SendStream(_sender, index, final, reply, cancel), cancellationToken);
+            (reply, cancel) => new DeviceMessage.SendStream(sender, index, final, reply, cancel), cancellationToken);
 
-    private async Task<ulong[]> ReadDirtyAsync(PageBitmap pages, CancellationToken cancellationToken)
+    /// <summary>Every device's log becomes debt, and is acknowledged once it is; the result is all that is owed.</summary>
+    private async Task<PageBitmap> CollectOwedAsync(CancellationToken cancellationToken)
     {
+        var ledger = _guest.Ram.Ledger;
+        var pages = new PageBitmap(_guest.Ram.Layout.PageCount);
         var bitmaps = _devices.Select(_ => new PageBitmap(pages.PageCount)).ToArray();
-        ulong[] sequences = await Task.WhenAll(_devices.Select((device, index) => device.AskAsync<ulong>(
+        ulong[] reports = await Task.WhenAll(_devices.Select((device, index) => device.AskAsync<ulong>(
             (reply, cancel) => new DeviceMessage.ReadDirty(bitmaps[index], reply, cancel), cancellationToken)));
-        foreach (var bitmap in bitmaps) pages.Or(bitmap);
-        return sequences;
+        foreach (var bitmap in bitmaps) ledger.Owe(bitmap);
+        await Task.WhenAll(_devices.Select((device, index) => device.AskAsync<bool>(
+            (reply, cancel) => new DeviceMessage.AckDirty(reports[index], reply, cancel), cancellationToken)));
+        ledger.AddTo(pages);
+        return pages;
     }
-
-    private Task<bool[]> AckDirtyAsync(ulong[] sequences, CancellationToken cancellationToken) =>
-        Task.WhenAll(_devices.Select((device, index) => device.AskAsync<bool>(
-            (reply, cancel) => new DeviceMessage.AckDirty(sequences[index], reply, cancel), cancellationToken)));
 
     /// <summary>Nothing of a device that cannot tell: what it had was read until it was drained.</summary>
     private async Task<IReadOnlyList<Devices.PreCopyBytes>> ReadDeviceBytesAsync(

@@ -100,7 +100,7 @@ public sealed class CoordinatorMachine
             DestinationFailed failed when MayAbort(s) || StillUndecided(s) || WaitsForDestination(s) => AbortOn(observed, failed.Code, failed.Reason),
             SourceGuestDied died => SourceDied(s, s.Yielded || died.DiedAsYielded, observed),
             ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or SetupConfirmed or MachinePaused or DevicesStopped
-                or IterationFinished or DestinationFailed or SourceFailed => Accept(observed),
+                or IterationFinished or TransferLost or TransferOpened or TransferClosed or TransferReopened or DestinationFailed or SourceFailed => Accept(observed),
             MayHaveRun => Enter(observed, MigrationPhase.GuestLost),
             _ => Accept(),
         };
@@ -248,6 +248,8 @@ public sealed class CoordinatorMachine
     private static CoordinatorState Observe(CoordinatorState s, AgentEvent heard) => heard switch
     {
         DestinationPrepared e => s with { Prepared = e },
+        TransferReopened e => s with { Reopened = e },
+        ReadyToSwitch e => s with { Readiness = e.Readiness },
         SetupCollected e => s with { Setup = e },
         FinalStateSent e => s with { Sent = e },
         DestinationVerified e => s with { Verified = e },
@@ -288,12 +290,16 @@ public sealed class CoordinatorMachine
                     : Send(new CheckSetup(id, guest, fence, state.Setup.Records, plan.UnknownAcceptedBy)),
                 new CoordinatorEffect.Alarm(state.Phase, NegotiatingLimit),
             ],
-            MigrationPhase.PreCopy => [Send(new StartPreCopy(
-                id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime))],
+            MigrationPhase.PreCopy =>
+            [
+                Send(new StartPreCopy(id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime)),
+                .. Reconnect(state, plan),
+            ],
             MigrationPhase.Verifying when state.SourceDied => [],
             MigrationPhase.Quiescing or MigrationPhase.StopAndCopy or MigrationPhase.Verifying =>
             [
-                Send(new SwitchOver(id, guest, fence, PauseDeadline)),
+                Send(new SwitchOver(id, guest, fence, PauseDeadline, state.Readiness)),
+                .. Reconnect(state, plan),
                 new CoordinatorEffect.Alarm(state.Phase, PauseDeadline),
             ],
             MigrationPhase.Committing =>
@@ -313,6 +319,12 @@ public sealed class CoordinatorMachine
             _ => [],
         };
     }
+
+    /// <summary>The source is told where the destination's data plane is open again, for as long as it may need it.</summary>
+    private static IReadOnlyList<CoordinatorEffect> Reconnect(CoordinatorState s, MigrationPlan plan) =>
+        s is { Reopened: { } to, Sent: null }
+            ? [Send(new ReconnectTransfer(plan.Migration, plan.Guest, s.Fence, to.DataEndpoint, to.Token, to.Opening))]
+            : [];
 
     private static IReadOnlyList<CoordinatorEffect> ResumingEffects(CoordinatorState s, MigrationPlan plan)
     {

@@ -27,6 +27,8 @@ public enum MigrationPhase
 /// <summary>One migration as its coordinator sees it; derived from its events alone.</summary>
 /// <param name="Plan">null before <see cref="CoordinatorEvent.Planned"/>.</param>
 /// <param name="Fence">what commands carry now: the plan's, or a raised epoch once the row is aborted.</param>
+/// <param name="Reopened">where the destination takes connections now, if its daemon was restarted in the transfer.</param>
+/// <param name="Readiness">which readiness of the source is acted on; 0: none yet.</param>
 /// <param name="SwitchedOver">the source was told to switch over: from then on the destination may hold everything.</param>
 /// <param name="SourceDone">the source has kept or released the guest.</param>
 /// <param name="DestinationDone">the incoming guest is discarded, or proven never to have run.</param>
@@ -43,6 +45,7 @@ public sealed record CoordinatorState(
     bool Refused,
     SetupCollected? Setup,
     DestinationPrepared? Prepared,
+    TransferReopened? Reopened,
     FinalStateSent? Sent,
     DestinationVerified? Verified,
     bool SwitchedOver,
@@ -54,11 +57,12 @@ public sealed record CoordinatorState(
     bool ReleaseOverdue,
     ImmutableList<Refusal> Reasons,
     bool SourceHostDead = false,
-    bool DestinationHostDead = false)
+    bool DestinationHostDead = false,
+    int Readiness = 0)
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
-        null, null, null, null, false, false, false, false, false, false, false, []);
+        null, null, null, null, null, false, false, false, false, false, false, false, []);
 
     /// <summary>The row decides, and both sides are held until it has: no coordinator that cannot read it knows who may run the guest. From
     /// the moment the source is asked to yield it may have.</summary>

@@ -4,15 +4,17 @@ using MigrationCluster.Protocol.Integrity;
 namespace MigrationCluster.Protocol.DataPlane;
 
 /// <summary>
-/// The first 64 bytes of a connection: which session it belongs to and which of its channels it is.
+/// The first 64 bytes of a connection: which session it belongs to, which of its channels it is, and of which link.
 /// </summary>
 /// <remarks><code>
 ///   0       8         10        12         14     16      48           56             60
-///   | magic | version | channel | channels | zero | token | page count | device count | CRC-32C of 0..59 |
+///   | magic | version | channel | channels | link | token | page count | device count | CRC-32C of 0..59 |
 /// </code></remarks>
 /// <param name="Version">the sender's wire version; the caller judges it, the layout of the hello never changes.</param>
+/// <param name="Link">0 on channel 0, which opens a link and closes the one before; on the others the number it was answered
+/// (<see cref="LinkStanding"/>).</param>
 public readonly record struct ChannelHello(
-    ushort Version, ushort Channel, ushort Channels, SessionToken Token, SessionShape Shape)
+    ushort Version, ushort Channel, ushort Channels, SessionToken Token, SessionShape Shape, ushort Link = 0)
 {
     public const int SizeBytes = 64;
 
@@ -24,7 +26,7 @@ public readonly record struct ChannelHello(
         BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], Version);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[10..], Channel);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[12..], Channels);
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[14..], 0);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[14..], Link);
         Token.Bytes.CopyTo(destination[16..]);
         BinaryPrimitives.WriteUInt64LittleEndian(destination[48..], Shape.PageCount);
         BinaryPrimitives.WriteUInt32LittleEndian(destination[56..], Shape.DeviceCount);
@@ -49,9 +51,11 @@ public readonly record struct ChannelHello(
             new SessionToken(source[16..48]),
             new SessionShape(
                 BinaryPrimitives.ReadUInt64LittleEndian(source[48..]),
-                BinaryPrimitives.ReadUInt32LittleEndian(source[56..])));
+                BinaryPrimitives.ReadUInt32LittleEndian(source[56..])),
+            BinaryPrimitives.ReadUInt16LittleEndian(source[14..]));
         if (hello.Channels is < 2 or > DataPlaneWire.MaxChannels || hello.Channel >= hello.Channels)
             return $"channel {hello.Channel} of {hello.Channels}";
+        if (hello.Channel == 0 != (hello.Link == 0)) return $"channel {hello.Channel} of link {hello.Link}";
         return null;
     }
 }

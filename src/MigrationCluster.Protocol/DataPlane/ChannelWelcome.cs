@@ -3,7 +3,8 @@ using MigrationCluster.Protocol.Integrity;
 
 namespace MigrationCluster.Protocol.DataPlane;
 
-/// <summary>The destination's 16 bytes in answer to a well-formed hello: magic, its wire version, a status, a CRC-32C.</summary>
+/// <summary>The destination's 16 bytes in answer to a well-formed hello: magic, its wire version, a status, a CRC-32C. On channel 0 a
+/// <see cref="LinkStanding"/> follows when it is accepted.</summary>
 public readonly record struct ChannelWelcome(ushort Version, ChannelStatus Status)
 {
     public const int SizeBytes = 16;
@@ -40,7 +41,7 @@ public enum ChannelStatus : ushort
     /// <summary>The wire versions do not fit: N and N-1 talk.</summary>
     WrongVersion = 2,
 
-    /// <summary>The session already has this channel, or another number of channels.</summary>
+    /// <summary>The link already has this channel, or another number of channels, or is no more.</summary>
     WrongChannel = 3,
 
     /// <summary>The guest here has other memory or another number of devices.</summary>

@@ -3,13 +3,15 @@ using MigrationCluster.Protocol.Memory;
 namespace MigrationCluster.Protocol.DataPlane;
 
 /// <summary>
-/// The data plane's wire, version 1. All integers are little-endian.
+/// The data plane's wire, version 2. All integers are little-endian.
 /// </summary>
 /// <remarks><code>
 ///   connection = hello, welcome, then frames in both directions
 ///
 ///   source                                        destination
-///     | -- hello (token, channel k of n, shape) ----> |     once a connection; n of them make a session
+///     | -- hello (token, channel 0 of n, shape) ----> |     opens a link, and closes the one before
+///     | &lt;- welcome, incarnation, link, standing ----- |     every device's stream goes on where it was accepted
+///     | -- hello (…, channel k, link) --------------> |     n connections make a link
 ///     | &lt;---------------------- welcome (status) ---- |
 ///     |                                               |
 ///     | == channel 0: device chunks, stream ends ===> |     small and urgent: never behind bulk pages
@@ -21,12 +23,14 @@ namespace MigrationCluster.Protocol.DataPlane;
 /// </code>
 /// A page always travels on the same channel, and a channel keeps its order, so a page's last version arrives last
 /// without a barrier between iterations. A channel's frames are numbered from 1 without gaps in each direction.
+/// A lost connection ends its link. The source opens another one: what was acknowledged stays acknowledged, in the scope of the
+/// destination's incarnation; what was under way is owed again. Frames of an earlier link are never read once a later one is open.
 /// Every frame begins with a header that carries its own CRC-32C; what a header says is validated against the session's
 /// shape before a byte of its payload is read, so nothing is ever allocated by a length from the wire.
 /// </remarks>
 public static class DataPlaneWire
 {
-    public const ushort Version = 1;
+    public const ushort Version = 2;
 
     /// <summary>Pages in one pages frame: 256 KiB of payload.</summary>
     public const int MaxPagesPerFrame = 64;

@@ -35,4 +35,7 @@ public enum TransferFailureReason : byte
 
     /// <summary>A defect in this program; the message names the exception.</summary>
     Defect = 11,
+
+    /// <summary>The destination's data port knows no such session: it is closed, or not open again yet.</summary>
+    SessionUnknown = 12,
 }

@@ -14,6 +14,9 @@ public abstract record DestinationCommand(DateTimeOffset At)
         string DataEndpoint, string Token, IReadOnlyList<PlannedDevice> Devices, DateTimeOffset At)
         : DestinationCommand(At);
 
+    /// <summary>The data plane takes this transfer's connections again.</summary>
+    public sealed record TransferOpened(string DataEndpoint, string Token, DateTimeOffset At) : DestinationCommand(At);
+
     /// <param name="Refusals">what says no; empty: nothing does.</param>
     public sealed record SetupAnswered(IReadOnlyList<Refusal> Refusals, DateTimeOffset At) : DestinationCommand(At)
     {

@@ -19,6 +19,9 @@ public abstract record DestinationEffect
     /// <summary>Have the guest process unmap every P2P edge of a device that is left behind, and run without it.</summary>
     public sealed record Isolate(DeviceName Device) : DestinationEffect;
 
+    /// <summary>Open the data plane for the guest process that this daemon found, under a token of its own.</summary>
+    public sealed record ReopenTransfer(int Opening) : DestinationEffect;
+
     /// <summary>Take pages and device state until the manifest agrees.</summary>
     public sealed record Receive : DestinationEffect;
 

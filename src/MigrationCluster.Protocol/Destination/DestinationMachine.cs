@@ -120,6 +120,17 @@ public sealed class DestinationMachine
                     ? Accept(new ProvenNeverRan(s.Migration, ended.At))
                     : Accept(new MayHaveRun(s.Migration, ended.At, ended.Reason));
 
+            // The guest process holds what has arrived: the data plane is opened again, and the source told where. Once everything has
+            // arrived what is left is between this host's devices and its file.
+            case DestinationCommand.Restarted restarted
+                when s.Failure is null && s.Phase is DestinationPhase.Receiving or DestinationPhase.Loading or DestinationPhase.Verified:
+                return s.TransferOpen
+                    ? Accept(new TransferClosed(s.Migration, restarted.At))
+                    : Accept();
+
+            case DestinationCommand.TransferOpened opened when s is { Phase: DestinationPhase.Receiving, TransferOpen: false }:
+                return Accept(new TransferReopened(s.Migration, opened.At, opened.DataEndpoint, opened.Token, s.Opening + 1));
+
             case DestinationCommand.Restarted restarted
                 when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Verified:
                 return Accept(new DestinationFailed(s.Migration, restarted.At, "destination.daemon-restarted",
@@ -202,6 +213,7 @@ public sealed class DestinationMachine
         DestinationPrepared e => state with
         {
             Phase = DestinationPhase.Prepared,
+            TransferOpen = true,
             Devices = e.Devices.ToImmutableSortedDictionary(device => device.Name.Value, device => device),
         },
         SetupCheckRequested e => state with
@@ -216,6 +228,8 @@ public sealed class DestinationMachine
         DeviceStateReached e => state.With(e.Device, e.State, e.Standing),
         StreamComplete e => state with { Phase = DestinationPhase.Loading, Digest = e.Digest },
         DestinationVerified => state with { Phase = DestinationPhase.Verified },
+        TransferClosed => state with { TransferOpen = false },
+        TransferReopened e => state with { TransferOpen = true, Opening = e.Opening },
         RunRequested e => state with { Phase = DestinationPhase.Permitting, Fence = e.Fence },
         PermitTaken => state with { Phase = DestinationPhase.Resuming },
         GuestResumed => state with { Phase = DestinationPhase.Resumed },
@@ -236,6 +250,7 @@ public sealed class DestinationMachine
         DestinationPhase.Preparing => [new DestinationEffect.LaunchIncoming(state.Fence)],
         DestinationPhase.Checking => [new DestinationEffect.ConfirmSetup()],
         DestinationPhase.Arming => Move(state.Devices.Values, DeviceState.Resuming),
+        DestinationPhase.Receiving when !state.TransferOpen => [new DestinationEffect.ReopenTransfer(state.Opening + 1)],
         DestinationPhase.Receiving => [new DestinationEffect.Receive()],
         DestinationPhase.Loading when state.Devices.Values.All(device => device.State == DeviceState.Stop) =>
             [new DestinationEffect.VoteVerified(state.Digest!)],

@@ -30,6 +30,8 @@ public enum DestinationPhase
 /// <param name="Configuration">of the source's devices; null: this host's templates' own.</param>
 /// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
 /// <param name="Digest">of the manifest, once everything has arrived.</param>
+/// <param name="Opening">how often the data plane was opened again for it, by later lives of the daemon.</param>
+/// <param name="TransferOpen">the data plane takes its connections.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record DestinationState(
     DestinationPhase Phase,
@@ -42,7 +44,9 @@ public sealed record DestinationState(
     IReadOnlyList<SetupRecord> Records,
     string? UnknownAcceptedBy,
     string? Digest,
-    string? Failure)
+    string? Failure,
+    int Opening = 0,
+    bool TransferOpen = false)
 {
     public static readonly DestinationState New = new(
         DestinationPhase.New, default, default, default, "", null,

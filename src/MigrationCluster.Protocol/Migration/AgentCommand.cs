@@ -14,6 +14,7 @@ namespace MigrationCluster.Protocol.Migration;
 [JsonDerivedType(typeof(CollectSetup), "collect-setup")]
 [JsonDerivedType(typeof(CheckSetup), "check-setup")]
 [JsonDerivedType(typeof(StartPreCopy), "start-pre-copy")]
+[JsonDerivedType(typeof(ReconnectTransfer), "reconnect-transfer")]
 [JsonDerivedType(typeof(SwitchOver), "switch-over")]
 [JsonDerivedType(typeof(YieldGuest), "yield-guest")]
 [JsonDerivedType(typeof(RunGuest), "run-guest")]
@@ -64,9 +65,17 @@ public sealed record StartPreCopy(
     MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime)
     : AgentCommand(Migration, Guest, Fence);
 
+/// <summary>Source: the destination's daemon was restarted and its data plane is open again, elsewhere. Answered by
+/// <see cref="TransferOpened"/>, if the transfer is not over.</summary>
+/// <param name="Opening">number of that opening, from 1; an order of an earlier one is old news.</param>
+public sealed record ReconnectTransfer(
+    MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, int Opening)
+    : AgentCommand(Migration, Guest, Fence);
+
 /// <summary>Source: pause, quiesce, stop, send the rest. Answered by <see cref="FinalStateSent"/>.</summary>
 /// <param name="PauseDeadline">after which a paused guest that has not yielded keeps itself.</param>
-public sealed record SwitchOver(MigrationId Migration, GuestName Guest, Fence Fence, TimeSpan PauseDeadline)
+/// <param name="Readiness">which <see cref="ReadyToSwitch"/> it answers; an order that answers an earlier one is old news.</param>
+public sealed record SwitchOver(MigrationId Migration, GuestName Guest, Fence Fence, TimeSpan PauseDeadline, int Readiness = 1)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: vote Yielded durably. Answered by <see cref="GuestYielded"/>, or <see cref="GuestKept"/>.</summary>

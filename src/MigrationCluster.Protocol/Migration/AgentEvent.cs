@@ -18,6 +18,10 @@ namespace MigrationCluster.Protocol.Migration;
 [JsonDerivedType(typeof(PreCopyStarted), "pre-copy-started")]
 [JsonDerivedType(typeof(DeviceStateReached), "device-state-reached")]
 [JsonDerivedType(typeof(TransferOpened), "transfer-opened")]
+[JsonDerivedType(typeof(TransferLost), "transfer-lost")]
+[JsonDerivedType(typeof(TransferRedirected), "transfer-redirected")]
+[JsonDerivedType(typeof(TransferClosed), "transfer-closed")]
+[JsonDerivedType(typeof(TransferReopened), "transfer-reopened")]
 [JsonDerivedType(typeof(IterationFinished), "iteration-finished")]
 [JsonDerivedType(typeof(ReadyToSwitch), "ready-to-switch")]
 [JsonDerivedType(typeof(SwitchOverStarted), "switch-over-started")]
@@ -106,6 +110,23 @@ public sealed record DeviceStateReached(
     MemberStanding Standing = MemberStanding.Member)
     : AgentEvent(Migration, At);
 
+/// <summary>Source: the connections are gone, with the network or with this daemon's life. Nothing that was acknowledged is; what was
+/// under way is owed.</summary>
+public sealed record TransferLost(MigrationId Migration, DateTimeOffset At, string Reason) : AgentEvent(Migration, At);
+
+/// <summary>Source: the destination is to be connected to elsewhere.</summary>
+public sealed record TransferRedirected(
+    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, int Opening) : AgentEvent(Migration, At);
+
+/// <summary>Destination: its daemon was restarted; the data plane does not take this transfer's connections any more. The guest process
+/// holds what has arrived.</summary>
+public sealed record TransferClosed(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <summary>Destination: after a restart of its daemon the data plane takes this transfer's connections again.</summary>
+/// <param name="Opening">number of this opening, from 1; 0 was <see cref="DestinationPrepared"/>'s.</param>
+public sealed record TransferReopened(
+    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, int Opening) : AgentEvent(Migration, At);
+
 /// <summary>Source: connections to the destination are up, dirty logs run.</summary>
 public sealed record TransferOpened(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
 
@@ -117,7 +138,8 @@ public sealed record IterationFinished(
     : AgentEvent(Migration, At);
 
 /// <summary>The switchover rule holds: predicted downtime fits, every device's initial bytes are loaded.</summary>
-public sealed record ReadyToSwitch(MigrationId Migration, DateTimeOffset At, TimeSpan PredictedDowntime)
+/// <param name="Readiness">how often it has been ready by now: a switchover may be put off.</param>
+public sealed record ReadyToSwitch(MigrationId Migration, DateTimeOffset At, TimeSpan PredictedDowntime, int Readiness = 1)
     : AgentEvent(Migration, At);
 
 public sealed record SwitchOverStarted(MigrationId Migration, DateTimeOffset At, TimeSpan PauseDeadline)
@@ -142,8 +164,9 @@ public sealed record FinalStateSent(
     : AgentEvent(Migration, At);
 
 /// <param name="DeviceBytes">state stream bytes by device name.</param>
+/// <param name="ResentBytes">page and device bytes that were under way when connections were lost, and so were sent again.</param>
 public sealed record TransferTotals(
-    long PageBytes, long ZeroBytes, long ProtocolBytes, IReadOnlyDictionary<string, long> DeviceBytes);
+    long PageBytes, long ZeroBytes, long ProtocolBytes, IReadOnlyDictionary<string, long> DeviceBytes, long ResentBytes = 0);
 
 public sealed record YieldRequested(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
 

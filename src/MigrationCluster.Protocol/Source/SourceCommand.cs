@@ -16,7 +16,12 @@ public abstract record SourceCommand(DateTimeOffset At)
         IReadOnlyList<SetupRecord> Records, IReadOnlyList<PlannedDevice> Devices, DateTimeOffset At)
         : SourceCommand(At);
 
-    public sealed record TransferConnected(DateTimeOffset At) : SourceCommand(At);
+    /// <param name="Opening">which opening of the destination's data plane was connected to.</param>
+    public sealed record TransferConnected(int Opening, DateTimeOffset At) : SourceCommand(At);
+
+    /// <summary>The connections to the destination are gone, or could not be made: nothing else is wrong.</summary>
+    /// <param name="Limit">how long pre-copy may go without any.</param>
+    public sealed record TransferBroke(string Reason, TimeSpan Limit, DateTimeOffset At) : SourceCommand(At);
 
     /// <param name="InitialBytesLoaded">after this pass no PRE_COPY device has initial bytes, and the destination acknowledged all
     /// that were sent. Of this pass only: a device may have some again.</param>

@@ -10,8 +10,9 @@ public abstract record SourceEffect
     /// <summary>Bind sessions at the fence, probe every device, read its setup record.</summary>
     public sealed record ReadSetup(Fence Fence) : SourceEffect;
 
-    /// <summary>Connect to the destination and start every dirty log; the first pass is all debt.</summary>
-    public sealed record ConnectTransfer(string DataEndpoint, string Token) : SourceEffect;
+    /// <summary>Connect to the destination. If it is another incarnation than before, start every dirty log, and all of RAM is owed; else
+    /// go on with what is owed.</summary>
+    public sealed record ConnectTransfer(string DataEndpoint, string Token, int Opening) : SourceEffect;
 
     /// <summary>Ask one device (or the machine) for one arc.</summary>
     /// <param name="Limit">after which it has failed; null: as long as a command may take.</param>

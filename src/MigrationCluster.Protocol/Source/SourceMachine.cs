@@ -15,7 +15,7 @@ namespace MigrationCluster.Protocol.Source;
 /// New -> CollectingSetup -> Negotiated -> PreCopy -> Ready -> Pausing -> Quiescing -> Stopping -> Copying -> Sent
 ///                                            ^                  |                                            |
 ///                                            +-- put off: a ----+                                            |
-///                                              device has initial bytes again                                |
+///                                              device has initial bytes again, the daemon was restarted      |
 ///                        KeepVoting -> Keeping -> Kept  <--(any phase above, on KeepGuest)                   v
 ///                             ^                                                                           Yielding
 ///                             |  only under a raised epoch                                                    |
@@ -28,6 +28,8 @@ namespace MigrationCluster.Protocol.Source;
 /// Invariants it keeps: NegotiatedBeforeMoved (no device moves before StartPreCopy, which follows SetupAccepted),
 /// QuiescedBeforeStopped (Quiescing ends only when every P2P-capable device is quiet), NoDirtyPageLost (the last bitmaps
 /// are read by SendFinal, after DevicesStopped), AtMostOneOwner (a Yielded source keeps the guest only under a higher epoch).
+/// A lost connection stops only what needs one: in PreCopy and in Copying the destination is connected to again, from a daemon's next
+/// life too, until a limit has passed; with the guest paused half of its pause deadline, so that there is time left to bring it back.
 /// A failure stops work until the coordinator decides; a paused guest meanwhile is guarded by its own pause deadline.
 /// </summary>
 public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>
@@ -69,10 +71,18 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
 
+            // Before the machine is paused the switchover is put off until there is a connection again.
+            ReconnectTransfer to when s is { Phase: SourcePhase.Ready, Failure: null } && to.Opening > s.Opening =>
+                Accept(Redirected(s, to, at), new SwitchOverPutOff(s.Migration, at, [])),
+            ReconnectTransfer to when Transfers(s) && to.Opening > s.Opening => Accept(Redirected(s, to, at)),
+            // Old news, or too early or too late: where it matters it is sent again.
+            ReconnectTransfer => Accept(),
+
+            // Put off: pre-copy goes on, or has come to another readiness, and the coordinator hears of it in its own time.
+            SwitchOver over when s.Failure is null && s.Readiness > 0 && (s.Phase == SourcePhase.PreCopy
+                || (s.Phase == SourcePhase.Ready && over.Readiness < s.Readiness)) => Accept(),
             SwitchOver over when s.Phase == SourcePhase.Ready && s.Failure is null =>
                 Accept(new SwitchOverStarted(s.Migration, at, over.PauseDeadline)),
-            // Put off: pre-copy goes on, and the coordinator hears of it in its own time.
-            SwitchOver when s is { Phase: SourcePhase.PreCopy, PutOff: true, Failure: null } => Accept(),
             SwitchOver => AlreadyPast(s, SourcePhase.Pausing),
 
             YieldGuest when s.Phase == SourcePhase.Sent => Accept(new YieldRequested(s.Migration, at)),
@@ -125,8 +135,11 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup:
                 return Accept(new SetupCollected(s.Migration, read.At, read.Records, read.Devices));
 
-            case SourceCommand.TransferConnected done when s.Phase == SourcePhase.PreCopy && !s.TransferOpen:
+            case SourceCommand.TransferConnected done when Transfers(s) && !s.TransferOpen && done.Opening == s.Opening:
                 return Accept(new TransferOpened(s.Migration, done.At));
+
+            case SourceCommand.TransferBroke broke when s.Failure is null && s.Phase is SourcePhase.PreCopy or SourcePhase.Copying:
+                return DecideBroken(s, broke);
 
             case SourceCommand.IterationEnded ended
                 when s.Phase == SourcePhase.PreCopy && ended.Iteration == s.Iteration + 1:
@@ -162,7 +175,26 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             case SourceCommand.ReleaseEnded ended when s.Phase == SourcePhase.Releasing:
                 return Accept(new GuestReleased(s.Migration, ended.At, ended.Residue, ended.ContentDigests));
 
-            // Dirty debt and streams are not carried over a daemon's death yet: the attempt ends, the guest goes on.
+            // What is owed, retained and acknowledged is in the guest process: a transfer goes on where it was acknowledged.
+            case SourceCommand.Restarted restarted when s is { Failure: null, Phase: SourcePhase.Copying, PausedAt: { } paused }
+                && restarted.At - paused >= s.PauseDeadline:
+                return DecideFailure(s, new SourceCommand.Failed(
+                    null, "transfer.pause-deadline",
+                    $"the source daemon was restarted when the guest had been paused for {s.PauseDeadline.TotalSeconds:0.#} s and kept itself",
+                    restarted.At));
+
+            case SourceCommand.Restarted restarted when s.Failure is null && !s.TransferOpen
+                && s.Phase is SourcePhase.PreCopy or SourcePhase.Copying:
+                return Accept();
+
+            case SourceCommand.Restarted restarted when s.Failure is null && s.Phase is SourcePhase.PreCopy or SourcePhase.Copying:
+                return Accept(Lost(s, restarted.At));
+
+            // As on a reconnect: no pause without a connection.
+            case SourceCommand.Restarted restarted when s is { Failure: null, Phase: SourcePhase.Ready }:
+                return Accept(Lost(s, restarted.At), new SwitchOverPutOff(s.Migration, restarted.At, []));
+
+            // In the moment between the switchover and Copying it is not known how far devices have come: the attempt ends.
             case SourceCommand.Restarted restarted:
                 return DecideFailure(s, new SourceCommand.Failed(
                     null, "source.daemon-restarted", "the source daemon was restarted in the middle of the transfer",
@@ -176,6 +208,28 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         }
     }
 
+    /// <summary>Without a connection it waits and tries again, but not for ever; and a paused guest is brought back in good time before it
+    /// keeps itself.</summary>
+    private static Decision<AgentEvent> DecideBroken(SourceState s, SourceCommand.TransferBroke broke)
+    {
+        var patience = s.PauseDeadline / 2;
+        if (s.PausedAt is { } paused && broke.At - paused >= patience)
+            return Accept(new SourceFailed(s.Migration, broke.At, "transfer.pause-deadline",
+                $"no connection to the destination, and the guest has been paused for {patience.TotalSeconds:0.#} of at most " +
+                $"{s.PauseDeadline.TotalSeconds:0.#} s: {broke.Reason}"));
+        if (s.LostAt is { } lost && broke.At - lost >= broke.Limit)
+            return Accept(new SourceFailed(s.Migration, broke.At, "transfer.connection-lost",
+                $"no connection to the destination for {broke.Limit.TotalSeconds:0.#} s: {broke.Reason}"));
+        return s.LostAt is null ? Accept(new TransferLost(s.Migration, broke.At, broke.Reason)) : Accept();
+    }
+
+    private static TransferLost Lost(SourceState s, DateTimeOffset at) => new(s.Migration, at, "the source daemon was restarted");
+
+    private static TransferRedirected Redirected(SourceState s, ReconnectTransfer to, DateTimeOffset at) =>
+        new(s.Migration, at, to.DataEndpoint, to.Token, to.Opening);
+
+    private static bool Transfers(SourceState s) => s.Phase is >= SourcePhase.PreCopy and <= SourcePhase.Copying;
+
     /// <summary>A group migrates only if every member can be P2P-quiet; a device that is alone needs no P2P support.</summary>
     private static PlannedDevice? Unquiet(IReadOnlyList<PlannedDevice> devices) => devices
         .GroupBy(device => device.Group).Where(group => group.Count() > 1).SelectMany(group => group)
@@ -188,7 +242,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         var pass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, e.InitialBytesLoaded);
         return SwitchoverRule.Judge(pass, s.LastPass, s.MaxDowntime) switch
         {
-            SwitchNow now => Accept(finished, new ReadyToSwitch(s.Migration, e.At, now.PredictedDowntime)),
+            SwitchNow now => Accept(finished, new ReadyToSwitch(s.Migration, e.At, now.PredictedDowntime, s.Readiness + 1)),
             GiveUp giveUp => Accept(finished,
                 new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", giveUp.Reason)),
             _ => Accept(finished),
@@ -292,17 +346,26 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             Token = e.Token,
             MaxDowntime = e.MaxDowntime,
         },
-        TransferOpened => state with { TransferOpen = true },
+        TransferOpened => state with { TransferOpen = true, LostAt = null },
+        TransferLost e => state with { TransferOpen = false, LostAt = e.At },
+        TransferRedirected e => state with
+        {
+            DataEndpoint = e.DataEndpoint,
+            Token = e.Token,
+            Opening = e.Opening,
+            TransferOpen = false,
+            LostAt = state.LostAt ?? e.At,
+        },
         DeviceStateReached e => state.With(e.Device, e.State, e.Standing),
         IterationFinished e => state with
         {
             Iteration = e.Iteration,
             LastPass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, true),
         },
-        ReadyToSwitch => state with { Phase = SourcePhase.Ready },
+        ReadyToSwitch e => state with { Phase = SourcePhase.Ready, Readiness = e.Readiness },
         SwitchOverStarted e => state with { Phase = SourcePhase.Pausing, PauseDeadline = e.PauseDeadline },
-        SwitchOverPutOff => state with { Phase = SourcePhase.PreCopy, PutOff = true },
-        MachinePaused => state with { Phase = SourcePhase.Quiescing },
+        SwitchOverPutOff => state with { Phase = SourcePhase.PreCopy },
+        MachinePaused e => state with { Phase = SourcePhase.Quiescing, PausedAt = e.At },
         GroupQuiet => state with { Phase = SourcePhase.Stopping },
         DevicesStopped => state with { Phase = SourcePhase.Copying },
         FinalStateSent => state with { Phase = SourcePhase.Sent },
@@ -327,7 +390,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             state.Members.Where(device => !IsQuiet(device)).Select(device => (device, QuietTarget(device))),
             MemberLimits.InBlackout(state.PauseDeadline)),
         SourcePhase.Stopping when state.Failure is null => StoppingEffects(state),
-        SourcePhase.Copying when state.Failure is null => [new SourceEffect.SendFinal()],
+        SourcePhase.Copying when state.Failure is null => state.TransferOpen ? [new SourceEffect.SendFinal()] : [Connect(state)],
         SourcePhase.Yielding => [new SourceEffect.CastVote(Vote.Yielded, state.Fence)],
         SourcePhase.KeepVoting => [new SourceEffect.CastVote(Vote.Kept, state.Fence)],
         SourcePhase.Keeping => KeepingEffects(state),
@@ -338,13 +401,16 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
     private static IReadOnlyList<SourceEffect> PreCopyEffects(SourceState state)
     {
         if (!state.TransferOpen)
-            return [new SourceEffect.ConnectTransfer(state.DataEndpoint!, state.Token!)];
+            return [Connect(state)];
         var moves = Move(state.Members
             .Where(device => device.Capabilities.HasFlag(MigrationCapabilities.PreCopy))
             .Where(device => device.State != DeviceState.PreCopy)
             .Select(device => (device, DeviceState.PreCopy)));
         return moves.Count > 0 ? moves : [new SourceEffect.RunIteration(state.Iteration + 1)];
     }
+
+    private static SourceEffect.ConnectTransfer Connect(SourceState state) =>
+        new(state.DataEndpoint!, state.Token!, state.Opening);
 
     /// <summary>The machine's registers last: until its device has stopped, an interrupt may still arrive for them.</summary>
     private static IReadOnlyList<SourceEffect> StoppingEffects(SourceState state)

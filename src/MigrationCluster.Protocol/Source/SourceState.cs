@@ -30,7 +30,10 @@ public enum SourcePhase
 
 /// <summary>One attempt as the source host sees it; derived from its events alone.</summary>
 /// <param name="Devices">every device of the guest, and the machine under <see cref="DeviceName.Machine"/>.</param>
-/// <param name="PutOff">a switchover that was asked for did not come about: a device took its readiness back.</param>
+/// <param name="Opening">which opening of the destination's data plane <paramref name="DataEndpoint"/> is.</param>
+/// <param name="LostAt">since when there is no connection to it; null: there is, or none was tried for yet.</param>
+/// <param name="PausedAt">when the machine was paused; null: it was not.</param>
+/// <param name="Readiness">how often it has been ready to switch over; in PreCopy again after it was, the switchover was put off.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record SourceState(
     SourcePhase Phase,
@@ -46,7 +49,10 @@ public sealed record SourceState(
     int Iteration,
     PassObservation? LastPass,
     string? Failure,
-    bool PutOff = false)
+    int Readiness = 0,
+    int Opening = 0,
+    DateTimeOffset? LostAt = null,
+    DateTimeOffset? PausedAt = null)
 {
     public static readonly SourceState New = new(
         SourcePhase.New, default, default, default, ImmutableSortedDictionary<string, PlannedDevice>.Empty,

@@ -18,12 +18,12 @@ public sealed record VersionCapabilities(
     int? MigrationPageSizeBytes = null,
     ExtensionOffer? Extension = null);
 
-/// <summary>Our extension in VERSION: <c>"migrationcluster":{"version":2,"serves":"device"}</c>.</summary>
+/// <summary>Our extension in VERSION: <c>"migrationcluster":{"version":3,"serves":"device"}</c>.</summary>
 /// <param name="Version">both sides speak exactly this one.</param>
 /// <param name="Serves">what the server is; a client says <see cref="ServedKind.Device"/>, the least.</param>
 public sealed record ExtensionOffer(int Version, ServedKind Serves)
 {
-    public const int CurrentVersion = 2;
+    public const int CurrentVersion = 3;
 }
 
 /// <summary>How much of the extension a server serves; each kind includes the one before.</summary>

@@ -27,7 +27,7 @@ internal sealed unsafe partial class BenchRam : MemoryManager<byte>
         RandomAccess.SetLength(_file, _size);
         _base = Map(0, (nuint)_size, ReadWrite, Shared, (int)_file.DangerousGetHandle(), 0);
         if (_base == -1) throw new IOException($"mmap: errno {Marshal.GetLastPInvokeError()}");
-        _digests = (nint)NativeMemory.AllocZeroed((nuint)layout.PageCount, sizeof(uint));
+        _digests = (nint)NativeMemory.AllocZeroed((nuint)TransferTables.SizeBytes(layout.PageCount), 1);
         Mapped = new MappedGuestRam(layout, [new MappedWindow(_base, _file, 0)], _digests);
         if (seed is { } number) new Random(number).NextBytes(GetSpan());
         else GetSpan().Clear();

@@ -74,6 +74,8 @@ internal sealed class DeviceChain(
         _session = null;
     }
 
+    public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
+
     public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
         _destination.WriteStreamAsync(offset, data, cancellationToken);
 

@@ -1,4 +1,5 @@
 using MigrationCluster.DataPlane;
+using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Integrity;
 
 namespace MigrationCluster.Benchmarks.DataPlane;
@@ -51,6 +52,8 @@ internal sealed class MemoryDevices : IDeviceStateSink
         for (int device = 0; device < Count; device++)
             await sender.EndDeviceAsync(device, _start[device], _crc[device], cancellationToken);
     }
+
+    public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
 
     public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {

@@ -72,8 +72,9 @@ public sealed class ReadinessTests : EndToEndTest
             var capabilities = devices.InOrder.ToDictionary(
                 device => device.Device.Value,
                 device => device.Device.Value == Gpu ? MigrationCapabilities.PreCopy : MigrationCapabilities.StopCopy);
-            var transfer = await SourceTransfer.ConnectAsync(
-                address, listener.EndPoint.ToString(), token.ToHexadecimal(), devices.InOrder, capabilities, TimeProvider.System, default);
+            var transfer = await SourceTransfer.OpenAsync(
+                address, devices.InOrder, capabilities, TransferOptions.Default, TimeProvider.System, default);
+            await transfer.ConnectAsync(listener.EndPoint.ToString(), token.ToHexadecimal(), default);
             return new Bench(devices, listener, ram, receiver, sink, transfer);
         }
 
@@ -107,6 +108,8 @@ public sealed class ReadinessTests : EndToEndTest
 
         public Func<Task> OnInitialEnd { get; set; } = () => Task.CompletedTask;
 
+        public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
+
         public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
         {
             _bytes += data.Length;
@@ -135,9 +138,10 @@ public sealed class ReadinessTests : EndToEndTest
                 _parts.Add(file);
                 return new MappedWindow(Map(file, (long)window.SizeBytes), file, 0);
             }).ToList();
-            var digests = Memfd.Create("digests", layout.PageCount * sizeof(uint));
-            _parts.Add(digests);
-            Ram = new MappedGuestRam(layout, windows, Map(digests, layout.PageCount * sizeof(uint)));
+            var tables = Memfd.Create("tables", TransferTables.SizeBytes(layout.PageCount));
+            _parts.Add(tables);
+            RandomAccess.Write(tables, [1], TransferTables.LedgerOffset(layout.PageCount));
+            Ram = new MappedGuestRam(layout, windows, Map(tables, TransferTables.SizeBytes(layout.PageCount)));
         }
 
         public MappedGuestRam Ram { get; }

@@ -4,24 +4,6 @@ namespace MigrationCluster.Node.Tests.EndToEnd;
 
 public sealed class SourceFaultTests : EndToEndTest
 {
-    [Theory]
-    [InlineData(Fleet.Alpha, Fleet.Beta)]
-    [InlineData(Fleet.Beta, Fleet.Alpha)]
-    public async Task The_guest_never_notices_that_its_daemon_is_killed(string source, string destination)
-    {
-        if (source == Fleet.Beta) await Fleet.AssertMovesAsync(Fleet.Beta);
-        var held = await Fleet.HoldAsync(FleetMigrations.PreCopy, destination);
-
-        await Fleet.Node(source).KillAsync();
-        await Fleet.Files(source).GoesOnAsync();
-
-        await Fleet.StartNodeAsync(source);
-        await Fleet.AssertFailsAsync(held, source, "daemon was restarted");
-        Assert.Empty(Fleet.Files(destination).Leftovers());
-        await Fleet.AssertRunsAsync(source);
-        await Fleet.AssertMovesAsync(destination);
-    }
-
     [Fact]
     public async Task A_guest_caught_paused_keeps_itself_with_no_daemon_at_all()
     {

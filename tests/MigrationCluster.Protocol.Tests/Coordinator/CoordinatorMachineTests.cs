@@ -150,6 +150,24 @@ public sealed class CoordinatorMachineTests
         Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
     }
 
+    [Fact]
+    public void The_source_is_told_where_the_destination_opened_again_until_it_has_sent_everything()
+    {
+        ReachQuiescing();
+        Hear(new SwitchOverPutOff(Id, default, []));
+        Hear(new TransferReopened(Id, default, "127.0.0.1:2", "01", 1));
+        AssertReconnects();
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        AssertReconnects();
+        Hear(new GroupQuiet(Id, default));
+        AssertReconnects();
+        Hear(Final("d"));
+        Assert.IsType<SwitchOver>(Sent());
+
+        void AssertReconnects() => Assert.Contains(_coordinator.Pending, effect =>
+            effect is CoordinatorEffect.Send { Command: ReconnectTransfer { DataEndpoint: "127.0.0.1:2", Token: "01", Opening: 1 } });
+    }
+
     /// <summary>Found by exploring: nothing was left to be told to anybody, and so nothing ended the migration.</summary>
     [Fact]
     public void A_migration_whose_guest_died_on_both_hosts_ends()

@@ -109,7 +109,7 @@ public sealed class FrameCodecTests
     public void A_hello_comes_back_as_it_was_written_and_garbage_is_told_at_once()
     {
         var token = new SessionToken(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
-        var hello = new ChannelHello(1, 2, 3, token, Shape);
+        var hello = new ChannelHello(1, 2, 3, token, Shape, Link: 7);
         var bytes = new byte[ChannelHello.SizeBytes];
         hello.Write(bytes);
 
@@ -121,6 +121,24 @@ public sealed class FrameCodecTests
         {
             bytes[at] ^= 1;
             Assert.NotNull(ChannelHello.Read(bytes, out _));
+            bytes[at] ^= 1;
+        }
+    }
+
+    [Fact]
+    public void Where_a_destination_stands_comes_back_as_it_was_written_and_a_flipped_bit_is_told()
+    {
+        var standing = new LinkStanding(0xFEDC_BA98_7654_3210, 65535, [new(0, ulong.MaxValue, 7), new(1, 0, 0), new(2, 1 << 20, uint.MaxValue)]);
+        byte[] bytes = standing.ToBytes();
+
+        Assert.Equal(LinkStanding.SizeBytes(3), bytes.Length);
+        var read = LinkStanding.TryRead(bytes)!;
+        Assert.Equal((standing.Incarnation, standing.Link), (read.Incarnation, read.Link));
+        Assert.Equal(standing.Devices, read.Devices);
+        for (int at = 0; at < bytes.Length; at++)
+        {
+            bytes[at] ^= 1;
+            Assert.Null(LinkStanding.TryRead(bytes));
             bytes[at] ^= 1;
         }
     }

@@ -150,16 +150,39 @@ public sealed class DestinationMachineTests
     private DeviceState State(string device) => _destination.State.Devices[device].State;
 
     [Fact]
-    public void A_restart_of_the_daemon_in_the_middle_of_the_transfer_is_a_failure_and_after_Verified_it_is_none()
+    public void A_restart_of_the_daemon_before_devices_are_ready_is_a_failure_and_after_everything_arrived_it_is_none()
     {
-        ReachReceiving();
+        ReachChecking();
         _destination.Tell(new DestinationCommand.Restarted(default));
         Assert.Equal("destination.daemon-restarted", Assert.IsType<DestinationFailed>(_destination.Events[^1]).Code);
+
+        var loading = new DestinationMachineTests();
+        loading.ReachReceiving();
+        loading._destination.Tell(new DestinationCommand.StreamReceived("d", default));
+        loading._destination.Tell(new DestinationCommand.Restarted(default));
+        loading._destination.MoveAll();
+        Assert.Equal(new DestinationEffect.VoteVerified("d"), Assert.Single(loading._destination.Pending));
 
         var verified = new DestinationMachineTests();
         verified.ReachVerified();
         verified._destination.Tell(new DestinationCommand.Restarted(default));
-        Assert.IsType<DestinationVerified>(verified._destination.Events[^1]);
+        Assert.DoesNotContain(verified._destination.Events, e => e is DestinationFailed);
+    }
+
+    [Fact]
+    public void A_restart_of_the_daemon_in_the_middle_of_the_transfer_opens_the_data_plane_again_and_says_where()
+    {
+        ReachReceiving();
+        for (int opening = 1; opening <= 2; opening++)
+        {
+            _destination.Tell(new DestinationCommand.Restarted(default));
+            _destination.Tell(new DestinationCommand.Restarted(default));
+            Assert.Equal(new DestinationEffect.ReopenTransfer(opening), Assert.Single(_destination.Pending));
+            _destination.Tell(new DestinationCommand.TransferOpened("127.0.0.1:2", "01", default));
+            Assert.Equal(
+                new TransferReopened(Id, default, "127.0.0.1:2", "01", opening), Assert.IsType<TransferReopened>(_destination.Events[^1]));
+            Assert.IsType<DestinationEffect.Receive>(Assert.Single(_destination.Pending));
+        }
     }
 
     private string? Order(AgentCommand command) => _destination.Tell(new DestinationCommand.Order(command, default));

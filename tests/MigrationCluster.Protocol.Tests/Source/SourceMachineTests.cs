@@ -260,7 +260,7 @@ public sealed class SourceMachineTests
         Order(new CollectSetup(Id, Guest, At));
         ReadSetup();
         Order(new StartPreCopy(Id, Guest, At, "127.0.0.1:1", "00", TimeSpan.FromSeconds(1)));
-        _source.Tell(new SourceCommand.TransferConnected(default));
+        _source.Tell(new SourceCommand.TransferConnected(0, default));
         _source.MoveAll();
         Assert.Equal(new SourceEffect.RunIteration(1), Assert.Single(_source.Pending));
         _source.Tell(new SourceCommand.IterationEnded(
