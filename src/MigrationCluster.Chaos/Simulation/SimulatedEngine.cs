@@ -58,6 +58,9 @@ internal sealed class SimulatedEngine(
     public async ValueTask ResignAsync(CancellationToken cancellationToken) =>
         await RunAsync(() => Done(() => store.Resign(coordinator, time.Now)), cancellationToken);
 
+    /// <summary>Nobody is told: a round finds it soon enough, and whoever relies on being told is found out.</summary>
+    public Task ToldAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+
     public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) =>
         await RunAsync(() => Done(() => store.End(migration)), cancellationToken);
 
