@@ -45,7 +45,7 @@ internal sealed record PlantedBug(string Name, string Story, Build Build, string
         new("last-bitmap-early", "the last bitmaps are read before the devices have stopped",
             Build.Product with { Surroundings = new ReadsTheLastBitmapsEarly() }, "group-of-three"),
         new("isolate-too-late", "a device that refuses its way back is taken to be in Error, and its peer runs into it",
-            Build.Product with { Source = new IsolatesTooLate() }, "failing-effects", Simulated: false),
+            Build.Product with { Source = new IsolatesTooLate() }, "failing-effects"),
     ];
 
     /// <returns>null: there is none of that name.</returns>

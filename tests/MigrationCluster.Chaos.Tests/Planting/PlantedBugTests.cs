@@ -9,12 +9,12 @@ public sealed class PlantedBugTests
 {
     public static TheoryData<string> Names => [.. PlantedBug.All.Select(bug => bug.Name)];
 
-    /// <remarks>Two of them need thousands of seeds: those are left to `mc-chaos simulate --planted`.</remarks>
+    /// <remarks>Two of them need thousands of seeds: those are left to `mc-chaos simulate --planted`. In a third a device refuses its way back, which only exploring has.</remarks>
     [Theory]
     [MemberData(nameof(Names))]
     public void The_simulation_finds_them(string name)
     {
-        if (name is "dirty-log-lost" or "lease-checked-before-write") return;
+        if (name is "dirty-log-lost" or "lease-checked-before-write" or "isolate-too-late") return;
         var build = PlantedBug.Find(name)!.Build;
         Assert.Contains(Enumerable.Range(1, 2000), seed => new SimulatedFleet(seed, build).Run() is not null);
     }
