@@ -5,7 +5,8 @@ namespace MigrationCluster.Devices.Emulated;
 /// <summary>The emulated device models by name.</summary>
 public static class DeviceModels
 {
-    private static readonly IReadOnlyList<DeviceModel> Known = [NetDevice.Description, GpuDevice.Description, SerialDevice.Description];
+    private static readonly IReadOnlyList<DeviceModel> Known =
+        [NetDevice.Description, GpuDevice.Description, SerialDevice.Description, LegacyDevice.Description];
 
     public static IReadOnlyCollection<string> Names { get; } = [.. Known.Select(model => model.Name)];
 

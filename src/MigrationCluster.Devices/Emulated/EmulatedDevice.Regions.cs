@@ -32,6 +32,7 @@ public abstract partial class EmulatedDevice
         {
             lock (Sync)
             {
+                if (region == DeviceRegisters.Bar) CheckPeerWrite(offset);
                 Require(DeviceAction.RegisterAccess, "writing a region");
                 CheckRange(region, offset, source.Length);
                 if (region == DeviceRegisters.ConfigSpace)

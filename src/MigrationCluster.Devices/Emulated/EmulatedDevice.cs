@@ -50,6 +50,8 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
 
     private protected int ModelNumber => _model.Number;
 
+    private protected int Vectors => _vectors;
+
     private MigrationCapabilities Capabilities => _model.Capabilities;
 
     protected Lock Sync { get; } = new();
@@ -69,6 +71,12 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
 
     /// <exception cref="DeviceRefusedException">the write is not possible in this state.</exception>
     protected abstract void WriteModelRegister(ulong offset, ulong value);
+
+    /// <summary>Called in every state, before anything else of a BAR write: what arrives too late is noticed by who it arrives at.</summary>
+    /// <exception cref="DeviceRefusedException">a peer's write, in a state that takes none.</exception>
+    protected virtual void CheckPeerWrite(ulong offset)
+    {
+    }
 
     /// <summary>The model's registers and memory back to power-on values.</summary>
     protected abstract void ResetModel();

@@ -83,18 +83,23 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
             ExpectAllMemory();
             return;
         }
-        if (offset < GpuRegisters.Doorbells || offset >= GpuRegisters.Doorbells + GpuRegisters.DoorbellSlots * 8) return;
-        if (!Allows(DeviceAction.IncomingP2P))
-        {
-            _doorbellsRefused++;
-            throw new DeviceRefusedException("gpu takes no P2P write in this state", EACCES);
-        }
+        if (!IsDoorbell(offset)) return;
         var slot = _slots.AsSpan((int)((offset - GpuRegisters.Doorbells) / 8) * SlotValues, SlotValues);
         if (value != slot[1] + 1) Errors++;
         slot[0]++;
         slot[1] = value;
         slot[2] += PageStamp.Mix(value, 1);
         if (slot[0] % DoorbellsPerInterrupt == 0) RaiseInterrupt(0);
+    }
+
+    private static bool IsDoorbell(ulong offset) =>
+        offset is >= GpuRegisters.Doorbells and < GpuRegisters.Doorbells + GpuRegisters.DoorbellSlots * 8;
+
+    protected override void CheckPeerWrite(ulong offset)
+    {
+        if (!IsDoorbell(offset) || Allows(DeviceAction.IncomingP2P)) return;
+        _doorbellsRefused++;
+        throw new DeviceRefusedException("gpu takes no P2P write in this state", EACCES);
     }
 
     protected override void OnActivityChanged() => _engine.Wake();

@@ -13,7 +13,8 @@ public static class GpuRegisters
     public const ulong BlockWrites = 0x48;
     public const ulong Accumulator = 0x50;
 
-    /// <summary>Read-only: doorbell writes refused because of the device's state. Does not migrate.</summary>
+    /// <summary>Read-only: doorbell writes that arrived while the device's state took none: whoever keeps the order of a group has broken it.
+    /// Migrates with the statistics.</summary>
     public const ulong DoorbellsRefused = 0x58;
 
     /// <summary>Write-only, any value: the engine is set up anew and stamps all device memory once more. In pre-copy all of it counts as

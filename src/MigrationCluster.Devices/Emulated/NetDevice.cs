@@ -1,9 +1,7 @@
 using System.Runtime.InteropServices;
 using MigrationCluster.Devices.Emulated.State;
 using MigrationCluster.Protocol.Compatibility;
-using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Vfio;
-using MigrationCluster.Protocol.VfioUser;
 
 namespace MigrationCluster.Devices.Emulated;
 
@@ -12,7 +10,7 @@ namespace MigrationCluster.Devices.Emulated;
 /// writes into a peer's doorbell. P2P, STOP_COPY and PRE_COPY: what the driver set up, and the receive filter if there is one, go
 /// early, because they change seldom; counters go last.
 /// </summary>
-internal sealed class NetDevice : EmulatedDevice, IStateSections
+internal sealed class NetDevice : DmaDevice, IStateSections
 {
     private const string FilterSize = "rx-filter-size";
 
@@ -42,79 +40,34 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         parameters => (int)parameters["queues"],
         parameters => new NetDevice(parameters));
 
-    private const int SetupCount = 3;
-    private const int RegisterCount = CommonCount + 4;
-    private const int PagesPerBatch = 16;
-    private const ulong PagesPerInterrupt = 64;
-    private static readonly TimeSpan PeerTimeLimit = TimeSpan.FromSeconds(5);
-
     private readonly ulong[] _filters;
-    private readonly Engine _dmaEngine;
-    private readonly Engine _peerEngine;
-    private readonly RateBudget _dmaBudget;
-    private readonly RateBudget _peerBudget;
-    private readonly byte[] _peerNumber = new byte[8];
-
-    private ulong _dmaBase, _dmaSize, _dmaPages, _dmaAccumulator;
-    private ulong _peerAddress, _peerSent, _peerSum, _filterIndex;
-    private ulong _peerRefused;
-    private ulong? _faultAddress;
-
+    private ulong _filterIndex;
     private bool _setupDirty, _filtersDirty, _initialSent, _registersSent, _statisticsSent, _faultSent;
     private ulong[]? _loadedSetup, _loadedRegisters;
     private bool _filtersLoaded;
 
     public NetDevice(ModelParameters parameters)
-        : base(Description, parameters)
-    {
+        : base(Description, parameters) =>
         _filters = new ulong[parameters[FilterSize]];
-        var burst = TimeSpan.FromMilliseconds(50);
-        _dmaBudget = new RateBudget(parameters["dma-rate"] * 256.0, burst);
-        _peerBudget = new RateBudget(parameters["p2p-rate"], burst);
-        _dmaEngine = new Engine("net-dma", StepDma);
-        _peerEngine = new Engine("net-p2p", StepPeer);
-    }
+
+    protected override void OnSetupChanged() => _setupDirty = true;
 
     protected override ulong ReadModelRegister(ulong offset) => offset switch
     {
-        NetRegisters.DmaBase => _dmaBase,
-        NetRegisters.DmaSizeBytes => _dmaSize,
-        NetRegisters.DmaPages => _dmaPages,
-        NetRegisters.DmaAccumulator => _dmaAccumulator,
-        NetRegisters.PeerAddress => _peerAddress,
-        NetRegisters.PeerSent => _peerSent,
-        NetRegisters.PeerSum => _peerSum,
-        NetRegisters.PeerRefused => _peerRefused,
         NetRegisters.FilterIndex => _filterIndex,
         NetRegisters.FilterValue when _filters.Length == 0 => 0,
         NetRegisters.FilterValue => _filterIndex < (ulong)_filters.Length ? _filters[_filterIndex] : ulong.MaxValue,
         NetRegisters.Queues => Parameters["queues"],
         NetRegisters.Filters => (ulong)_filters.Length,
         NetRegisters.LinkSpeed => Parameters["link-speed"],
-        NetRegisters.FaultAddress => Knows(Fault) ? _faultAddress ?? ulong.MaxValue : 0,
-        _ => 0,
+        NetRegisters.FaultAddress => Knows(Fault) ? DmaFault ?? ulong.MaxValue : 0,
+        _ => base.ReadModelRegister(offset),
     };
 
     protected override void WriteModelRegister(ulong offset, ulong value)
     {
         switch (offset)
         {
-            case NetRegisters.DmaBase or NetRegisters.DmaSizeBytes:
-                if ((Control & NetRegisters.ControlDma) != 0 || value % GuestMemoryLayout.PageSizeBytes != 0)
-                {
-                    Errors++;
-                    return;
-                }
-                if (offset == NetRegisters.DmaBase) _dmaBase = value;
-                else _dmaSize = value;
-                _dmaPages = _dmaAccumulator = 0;
-                _faultAddress = null;
-                _setupDirty = true;
-                break;
-            case NetRegisters.PeerAddress:
-                _peerAddress = value;
-                _setupDirty = true;
-                break;
             case NetRegisters.FilterIndex or NetRegisters.FilterValue when _filters.Length == 0:
                 // Without a filter there are no such registers: as anywhere else in the BAR, nothing happens.
                 break;
@@ -129,130 +82,16 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
             case NetRegisters.FilterValue:
                 Errors++;
                 break;
-        }
-    }
-
-    protected override void OnActivityChanged()
-    {
-        _dmaEngine.Wake();
-        _peerEngine.Wake();
-    }
-
-    protected override void DisposeEngines()
-    {
-        _dmaEngine.Dispose();
-        _peerEngine.Dispose();
-    }
-
-    private bool DmaIsActive =>
-        (Control & NetRegisters.ControlDma) != 0 && _dmaSize != 0 && _faultAddress is null && MayDma(DeviceAction.OutgoingDma);
-
-    private bool StepDma(TimeSpan elapsed)
-    {
-        for (int due = _dmaBudget.Take(elapsed); ; due -= PagesPerBatch)
-        {
-            lock (Sync)
-            {
-                if (!DmaIsActive) return false;
-                for (int i = 0; i < Math.Min(due, PagesPerBatch) && _faultAddress is null; i++) WriteNextPage();
-            }
-            if (due <= PagesPerBatch) return true;
-        }
-    }
-
-    private unsafe void WriteNextPage()
-    {
-        ulong pages = _dmaSize / GuestMemoryLayout.PageSizeBytes;
-        uint version = (uint)(_dmaPages / pages);
-        var address = new Iova(_dmaBase + _dmaPages % pages * GuestMemoryLayout.PageSizeBytes);
-        ulong number = address.Value / GuestMemoryLayout.PageSizeBytes;
-        if (!Dma.TryFindPage(address, out byte* page, out var mark))
-        {
-            // As on a bus: the access faults, the device reports it and stands still until it is set up anew.
-            Errors++;
-            _faultAddress = address.Value;
-            return;
-        }
-        // SAFETY: page is a whole mapped page, held in place by Sync.
-        if (!PageStamp.Matches(page, number, version)) Errors++;
-        PageStamp.Write(page, number, version + 1);
-        mark.Set();
-        _dmaAccumulator += PageStamp.Mix(number, version + 1) - PageStamp.Mix(number, version);
-        _dmaPages++;
-        if (_dmaPages % PagesPerInterrupt == 0) RaiseInterrupt((int)(_dmaPages / PagesPerInterrupt % Parameters["queues"]));
-    }
-
-    private bool StepPeer(TimeSpan elapsed)
-    {
-        for (int due = _peerBudget.Take(elapsed); due > 0; due--)
-        {
-            PeerGate.Wait();
-            try
-            {
-                if (!WriteToPeer()) return false;
-            }
-            finally
-            {
-                PeerGate.Release();
-            }
-        }
-        lock (Sync) return PeerIsActive;
-    }
-
-    private bool PeerIsActive =>
-        (Control & NetRegisters.ControlPeer) != 0 && MayDma(DeviceAction.OutgoingP2P);
-
-    private bool WriteToPeer()
-    {
-        IDmaTarget? target;
-        Iova address;
-        lock (Sync)
-        {
-            if (!PeerIsActive) return false;
-            address = new Iova(_peerAddress);
-            target = Dma.TargetOf(address);
-            if (target is null)
-            {
-                Errors++;
-                Control &= ~NetRegisters.ControlPeer;
-                return false;
-            }
-            BitConverter.TryWriteBytes(_peerNumber, _peerSent + 1);
-        }
-        try
-        {
-            // This thread is the device's own and has nothing else to do until the peer answers.
-            using var limit = new CancellationTokenSource(PeerTimeLimit);
-            target.WriteAsync(address, _peerNumber, limit.Token).AsTask().GetAwaiter().GetResult();
-            lock (Sync)
-            {
-                _peerSent++;
-                _peerSum += PageStamp.Mix(_peerSent, 1);
-            }
-            return true;
-        }
-        catch (DeviceRefusedException)
-        {
-            lock (Sync) _peerRefused++;
-            return true;
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            // Not answered: whether the peer took it is unknown, so that going on could repeat a number.
-            lock (Sync)
-            {
-                Errors++;
-                Control &= ~NetRegisters.ControlPeer;
-            }
-            return false;
+            default:
+                base.WriteModelRegister(offset, value);
+                break;
         }
     }
 
     protected override void ResetModel()
     {
-        _dmaBase = _dmaSize = _dmaPages = _dmaAccumulator = 0;
-        _peerAddress = _peerSent = _peerSum = _peerRefused = _filterIndex = 0;
-        _faultAddress = null;
+        base.ResetModel();
+        _filterIndex = 0;
         Array.Clear(_filters);
     }
 
@@ -289,10 +128,10 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         }
         if (!_statisticsSent && Knows(Statistics))
         {
-            Add(writer, Statistics, _peerRefused);
+            Add(writer, Statistics, PeerRefused);
             return _statisticsSent = true;
         }
-        if (!_faultSent && Knows(Fault) && _faultAddress is { } address)
+        if (!_faultSent && Knows(Fault) && DmaFault is { } address)
         {
             Add(writer, Fault, address);
             return _faultSent = true;
@@ -350,11 +189,11 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
         }
         else if (header.Id == Fault.Id)
         {
-            _faultAddress = values[0];
+            DmaFault = values[0];
         }
         else
         {
-            _peerRefused = values[0];
+            PeerRefused = values[0];
         }
     }
 
@@ -365,23 +204,11 @@ internal sealed class NetDevice : EmulatedDevice, IStateSections
     {
         if (_loadedSetup is not { } setup || _loadedRegisters is not { } values || (_filters.Length > 0 && !_filtersLoaded))
             throw new StateFormatException("net's state lacks its setup, its registers or its receive filter");
-        LoadCommon(values);
-        (_dmaBase, _dmaSize, _peerAddress) = (setup[0], setup[1], setup[2]);
-        (_dmaPages, _dmaAccumulator, _peerSent, _peerSum) = (values[4], values[5], values[6], values[7]);
+        Load(setup, values);
     }
 
     private static void Add(StateStreamWriter writer, ModelSection section, params ReadOnlySpan<ulong> values) =>
         writer.Add(section.Id, 1, section.Required, MemoryMarshal.AsBytes(values));
 
-    private ulong[] SetupValues() => [_dmaBase, _dmaSize, _peerAddress];
-
     private ulong[] FilterValues() => _filters.Length == 0 ? [] : [_filterIndex, .. _filters];
-
-    private ulong[] Registers()
-    {
-        ulong[] values = new ulong[RegisterCount];
-        SaveCommon(values);
-        (values[4], values[5], values[6], values[7]) = (_dmaPages, _dmaAccumulator, _peerSent, _peerSum);
-        return values;
-    }
 }

@@ -1,6 +1,7 @@
 namespace MigrationCluster.Devices.Emulated;
 
-/// <summary>Registers of the <c>net</c> model beyond <see cref="DeviceRegisters"/>.</summary>
+/// <summary>Registers of the <c>net</c> model beyond <see cref="DeviceRegisters"/>; those up to <see cref="PeerRefused"/> are
+/// <c>legacy</c>'s too.</summary>
 /// <remarks>
 /// The DMA engine stamps (<see cref="PageStamp"/>) the pages of its area in turn, so the version of page i of n after w
 /// writes is known without a table: <c>w / n + (i &lt; w % n ? 1 : 0)</c>. The stamp's page number is its GPA / 4096.
@@ -27,7 +28,7 @@ public static class NetRegisters
     public const ulong PeerSent = 0x68;
     public const ulong PeerSum = 0x70;
 
-    /// <summary>Read-only: P2P writes that were refused and tried again.</summary>
+    /// <summary>Read-only: P2P writes that were refused, or held because their window was not mapped, and tried again.</summary>
     public const ulong PeerRefused = 0x78;
 
     /// <summary>Read-write: which receive filter <see cref="FilterValue"/> stands for. Both are there only with rx-filter-size &gt; 0.</summary>

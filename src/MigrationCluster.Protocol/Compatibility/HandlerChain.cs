@@ -8,7 +8,7 @@ public sealed class HandlerChain(IReadOnlyList<ICompatibilityHandler> handlers)
     /// <summary>A vendor's handler is registered by a line here, before the generic one.</summary>
     public static HandlerChain Default { get; } = new(
     [
-        new EmulatedModelHandler("net", "gpu", "serial"),
+        new EmulatedModelHandler("net", "gpu", "serial", "legacy"),
         new GpioIdio16Handler(),
         new UndescribedHandler(),
         new MdevHandler(),

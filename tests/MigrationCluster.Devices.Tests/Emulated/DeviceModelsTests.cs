@@ -49,6 +49,7 @@ public class DeviceModelsTests
     [InlineData("net")]
     [InlineData("gpu")]
     [InlineData("serial")]
+    [InlineData("legacy")]
     public async Task A_created_device_is_what_its_template_said(string model)
     {
         var template = DeviceModels.Describe(model, null, None);

@@ -12,6 +12,7 @@ public class DeviceVersionStringTests
     [InlineData("net")]
     [InlineData("gpu")]
     [InlineData("serial")]
+    [InlineData("legacy")]
     public async Task It_starts_with_device_type_and_vendor(string model)
     {
         await using var device = Create(model);

@@ -111,6 +111,12 @@ public class GpuDeviceTests
         Assert.Equal(3UL, await gpu.Read(Values + GpuRegisters.SlotCount));
         Assert.Equal(4UL, await gpu.Read(Values + GpuRegisters.SlotLast));
         Assert.Equal(1UL, await gpu.Read(GpuRegisters.DoorbellsRefused));
+
+        // In StopCopy nobody reaches its registers, but what arrives there is still noticed.
+        await gpu.SetStateAsync(DeviceState.StopCopy, default);
+        await Assert.ThrowsAsync<DeviceRefusedException>(() => gpu.Write(GpuRegisters.Doorbells + Slot * 8, 5));
+        await gpu.SetStateAsync(DeviceState.Stop, default);
+        Assert.Equal(2UL, await gpu.Read(GpuRegisters.DoorbellsRefused));
     }
 
     [Fact]

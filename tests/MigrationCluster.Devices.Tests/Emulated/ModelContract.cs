@@ -34,6 +34,9 @@ public abstract class ModelContract(string model, params string[] parameters) : 
                 await device.Write(DeviceRegisters.Control, 0);
                 await device.Write(GpuRegisters.Doorbells, await device.Read(GpuRegisters.Slots + GpuRegisters.SlotLast) + 1);
                 break;
+            case "legacy":
+                await device.Write(NetRegisters.PeerAddress, seed);
+                break;
             default:
                 await device.Write(SerialRegisters.Transmit, seed);
                 break;
@@ -44,7 +47,7 @@ public abstract class ModelContract(string model, params string[] parameters) : 
 
     protected override async Task<bool> StartDmaAsync(IMigratableDevice device, Iova window, ulong sizeBytes)
     {
-        if (model != "net") return false;
+        if (model is not ("net" or "legacy")) return false;
         await device.Write(NetRegisters.DmaBase, window.Value);
         await device.Write(NetRegisters.DmaSizeBytes, sizeBytes);
         await device.Write(DeviceRegisters.Control, NetRegisters.ControlDma);
@@ -63,6 +66,10 @@ public sealed class NetContractTests() : ModelContract("net", "dma-rate=32", "rx
 public sealed class GpuContractTests() : ModelContract("gpu", "memory-mib=1", "dirty-rate=64");
 
 public sealed class SerialContractTests() : ModelContract("serial");
+
+public sealed class LegacyContractTests() : ModelContract("legacy", "dma-rate=32");
+
+public sealed class ServedLegacyContractTests() : ServedModelContract("legacy", "dma-rate=32");
 
 public sealed class ServedNetContractTests() : ServedModelContract("net", "dma-rate=32");
 

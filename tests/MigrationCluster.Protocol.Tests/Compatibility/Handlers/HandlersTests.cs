@@ -43,6 +43,7 @@ public sealed class HandlersTests
     [InlineData("net")]
     [InlineData("gpu")]
     [InlineData("serial")]
+    [InlineData("legacy")]
     public void Our_models_have_a_handler(string model)
     {
         var device = Net with { Model = model };
