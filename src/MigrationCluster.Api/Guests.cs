@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MigrationCluster.Api;
 
 /// <summary>What an operator writes to start a guest. Devices name templates of the host's configuration; a spec
@@ -11,7 +13,11 @@ public sealed record VcpuSpec(int Count, string Pattern, int DirtyRateMiBps);
 
 /// <param name="Template">a device template of the host's configuration.</param>
 /// <param name="PeerToPeer">names of devices of this guest that this device does P2P DMA into.</param>
-public sealed record DeviceSpec(string Name, string Template, IReadOnlyList<string>? PeerToPeer = null);
+/// <param name="PeerToPeerRemovable">those mappings may be removed while a migration has the guest stand still, if a device at either end
+/// cannot be P2P-quiet: its writes are held meanwhile.</param>
+public sealed record DeviceSpec(
+    string Name, string Template, IReadOnlyList<string>? PeerToPeer = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool PeerToPeerRemovable = false);
 
 public sealed record StartGuestRequest(string Host, GuestSpec Spec);
 
@@ -28,7 +34,7 @@ public sealed record GuestView(
     string? Migration,
     IReadOnlyList<GuestDeviceView> Devices);
 
-/// <param name="State">the VFIO device state, e.g. Running.</param>
+/// <param name="State">the VFIO device state, e.g. Running; with ", isolated" behind it: it was left behind by a way back to Running.</param>
 /// <param name="Group">number of its P2P group, from 0.</param>
 public sealed record GuestDeviceView(string Name, string Template, string State, int Group);
 

@@ -79,12 +79,19 @@ public sealed record DoubtView(DateTimeOffset Since, string Why, string Resoluti
 /// <param name="Dropped">optional state sections that the destination does not know and drops; the real device's word where it was asked.</param>
 /// <param name="NoWayBack">why the guest could not come back to its source; empty: it could.</param>
 /// <param name="PassedOver">every other host, where the destination was searched for.</param>
+/// <param name="Quiesce">null: planned by an earlier release.</param>
 public sealed record PlanView(
     string? UnknownAcceptedBy,
     IReadOnlyList<Reason> Unknown,
     IReadOnlyList<DroppedSectionsView> Dropped,
     IReadOnlyList<Reason> NoWayBack,
-    IReadOnlyList<PassedOverView> PassedOver);
+    IReadOnlyList<PassedOverView> PassedOver,
+    QuiesceView? Quiesce = null);
+
+/// <summary>How the guest's devices come to a stand.</summary>
+/// <param name="Groups">devices that do P2P DMA and quiesce together; empty: every device is alone.</param>
+/// <param name="Costs">a sentence for every P2P edge that is unmapped for the downtime.</param>
+public sealed record QuiesceView(IReadOnlyList<IReadOnlyList<string>> Groups, IReadOnlyList<string> Costs);
 
 public sealed record DroppedSectionsView(string Device, IReadOnlyList<string> Sections);
 

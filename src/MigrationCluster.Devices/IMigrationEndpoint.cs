@@ -70,6 +70,11 @@ public interface IMachineEndpoint : IMigrationEndpoint
     /// to Running, resume, with no daemon at all. Set before the pause.</summary>
     ValueTask SetPauseDeadlineAsync(TimeSpan deadline, CancellationToken cancellationToken);
 
+    /// <summary>Leaves a device behind that does not come back to Running: every P2P mapping of it is removed, in either direction, and the
+    /// machine does not wait for it. Never undone while the guest process lives.</summary>
+    /// <exception cref="DeviceRefusedException">ENOENT: no such device; EINVAL: a guest process that cannot.</exception>
+    ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken);
+
     /// <summary>Ends the guest process and its device servers in good order. Answers before it exits.</summary>
     ValueTask ShutDownAsync(CancellationToken cancellationToken);
 }

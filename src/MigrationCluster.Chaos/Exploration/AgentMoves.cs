@@ -1,5 +1,6 @@
 using MigrationCluster.Chaos.Model;
 using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
 
@@ -50,6 +51,20 @@ internal sealed class AgentMoves(Space space)
     {
         int session = state[Layout.At(attempt, Layout.Source + side)];
         return side == 0 ? space.Sources.Pending(session)[effect] : space.Destinations.Pending(session)[effect];
+    }
+
+    /// <summary>Whether an effect has a device run again, where a device that does not is left behind.</summary>
+    public bool IsOnTheWayBack(ReadOnlySpan<int> state, int attempt, int side, object effect)
+    {
+        int session = state[Layout.At(attempt, Layout.Source + side)];
+        return effect switch
+        {
+            SourceEffect.MoveDevice move => move.Device != DeviceName.Machine
+                && space.Sources.States[session].Phase == SourcePhase.Keeping,
+            DestinationEffect.MoveDevice move => move.Device != DeviceName.Machine
+                && space.Destinations.States[session].Phase == DestinationPhase.Resuming,
+            _ => false,
+        };
     }
 
     /// <summary>An effect never runs twice at a time: one whose answer is still to come is not started again.</summary>

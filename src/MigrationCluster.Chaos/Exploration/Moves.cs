@@ -179,7 +179,7 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
     {
         var outcome = agents.Perform(state, attempt, side, effect, chance);
         bool costs = chance is Chance.Fails or Chance.FailsAfterwards
-            || (chance == Chance.SaysNo && agents.Effect(state, attempt, side, effect) is DestinationEffect.ConfirmSetup);
+            || (chance == Chance.SaysNo && agents.Effect(state, attempt, side, effect) is not SourceEffect.RunIteration);
         var left = costs ? faults.Fail() : faults;
         int what = effect * 4 + (int)chance;
         var next = into.Add(state, new Step(StepKind.Perform, attempt, side, what));
@@ -214,6 +214,11 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
         var what = agents.Effect(state, attempt, side, effect);
         bool again = what is SourceEffect.RunIteration run && run.Iteration < space.Configuration.Passes;
         bool refuses = what is DestinationEffect.ConfirmSetup && faults.Failures > 0;
+        // That a device has moved and does not tell leads nowhere that its refusal does not lead to.
+        if (faults.Failures > 0 && agents.IsOnTheWayBack(state, attempt, side, what))
+            return [Chance.Works, Chance.SaysNo, Chance.Fails];
+        // Isolating acts inside the guest process and is asked for until it is answered.
+        if (what is SourceEffect.Isolate or DestinationEffect.Isolate) return [Chance.Works];
         return (again || refuses, faults.Failures > 0) switch
         {
             (true, true) => [Chance.Works, Chance.SaysNo, Chance.Fails, Chance.FailsAfterwards],

@@ -73,7 +73,9 @@ internal sealed class Words(Space space, AgentMoves agents)
             SourceEffect.MoveDevice move => $"moves {move.Device} to {move.Target}",
             SourceEffect.CastVote cast => $"has the guest process vote {cast.Vote} at {cast.Fence}",
             SourceEffect.RunIteration run => $"runs iteration {run.Iteration}",
+            SourceEffect.Isolate isolate => $"has {isolate.Device} isolated",
             DestinationEffect.MoveDevice move => $"moves {move.Device} to {move.Target}",
+            DestinationEffect.Isolate isolate => $"has {isolate.Device} isolated",
             var effect => effect.GetType().Name,
         };
         return (Chance)(step.A % 4) switch

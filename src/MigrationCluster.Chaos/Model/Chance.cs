@@ -11,6 +11,7 @@ internal enum Chance
     /// <summary>It happened, and its answer is an operating failure: a connection broke in between.</summary>
     FailsAfterwards,
 
-    /// <summary>Setup records are refused; a pass of pre-copy leaves too much dirty.</summary>
+    /// <summary>Setup records are refused; a pass of pre-copy leaves too much dirty; a device that is to run again refuses, and rests where
+    /// it stands.</summary>
     SaysNo,
 }

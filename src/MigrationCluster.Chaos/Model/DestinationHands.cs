@@ -33,6 +33,7 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
         if (guest is not { Alive: true })
             return new DestinationOutcome(guest, new DestinationCommand.GuestDied("the guest process died", default));
         var device = (effect as DestinationEffect.MoveDevice)?.Device;
+        if (device is { } member && chance == Chance.SaysNo) return Resist(guest, member);
         if (chance == Chance.Fails || (chance == Chance.FailsAfterwards && device is not null))
             return Failed(device is { } broken ? guest.Break(broken) : guest, device, "injected", "injected");
         var outcome = effect switch
@@ -40,6 +41,8 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
             DestinationEffect.ConfirmSetup => new DestinationOutcome(guest, new DestinationCommand.SetupAnswered(
                 chance == Chance.SaysNo ? [Mismatch] : [], default)),
             DestinationEffect.MoveDevice move => Move(guest, move),
+            DestinationEffect.Isolate isolate => new DestinationOutcome(
+                guest.Isolate(isolate.Device), new DestinationCommand.DeviceIsolated(isolate.Device, default)),
             DestinationEffect.Receive => stream switch
             {
                 Incoming.Complete => new DestinationOutcome(guest, new DestinationCommand.StreamReceived(SourceHands.Digest, default)),
@@ -96,6 +99,10 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
             ? new DestinationOutcome(moved, new DestinationCommand.DeviceArrived(move.Device, move.Target, default))
             : Failed(guest, move.Device, "device.refused", refusal);
     }
+
+    /// <summary>A device that is to run refuses, and rests where it stands.</summary>
+    private static DestinationOutcome Resist(ModelGuest guest, DeviceName device) => new(guest, new DestinationCommand.Failed(
+        device, "injected", "injected", default, guest.Devices[device.Value].State));
 
     private static DestinationOutcome Vote(ModelGuest guest, Vote vote, string? digest)
     {

@@ -45,6 +45,8 @@ internal sealed record ModelGuest(
     public (ModelGuest Guest, string? Refusal) Cast(Vote vote, string? digest = null)
     {
         if (vote == Vote.Yielded && MachineRuns) return (this, "a running machine cannot be yielded: pause it first");
+        if (vote == Vote.Yielded && Members.Any(member => FencedArc.IsRunning(member.State)))
+            return (this, "a device still runs: stop it first");
         if (vote == Vote.Verified && Devices.Values.Any(device => device.State != DeviceState.Stop))
             return (this, "not everything is loaded and in Stop");
         var (record, refusal) = Fence.TryCast(vote, digest);
@@ -59,12 +61,21 @@ internal sealed record ModelGuest(
             return (this, $"no arc {current.State} to {target}");
         if (FencedArc.Refusal(Fence, device.Value, current.State, target) is { } refusal) return (this, refusal);
         bool machine = device == DeviceName.Machine;
-        if (machine && target == DeviceState.Running && Members.Any(member => FencedArc.IsStopped(member.State)))
+        if (machine && target == DeviceState.Running && Members.Any(WaitedFor))
             return (this, "the machine waits for a device that is stopped");
         if (machine && target == DeviceState.StopCopy && Members.Any(member => FencedArc.IsRunning(member.State)))
             return (this, "the machine's registers are read after the last device has stopped");
         return (With(device, target), null);
     }
+
+    private static bool WaitedFor(PlannedDevice member) =>
+        member.Standing != MemberStanding.Isolated && FencedArc.IsStopped(member.State);
+
+    /// <summary>No P2P edge of a device is mapped any more, and the machine does not wait for it.</summary>
+    public ModelGuest Isolate(DeviceName device) => this with
+    {
+        Devices = Devices.SetItem(device.Value, Devices[device.Value] with { Standing = MemberStanding.Isolated }),
+    };
 
     /// <summary>A device fails for good.</summary>
     public ModelGuest Break(DeviceName device) => device == DeviceName.Machine ? this : With(device, DeviceState.Error);

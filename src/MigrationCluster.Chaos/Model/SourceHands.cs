@@ -23,11 +23,13 @@ internal sealed class SourceHands(Surroundings surroundings)
         if (guest is not { Alive: true })
             return effect is SourceEffect.Release ? new SourceOutcome(guest, Released) : Died(guest);
         var asked = (effect as SourceEffect.MoveDevice)?.Device;
+        if (asked is { } member && chance == Chance.SaysNo) return Resist(guest, member);
         if (chance == Chance.Fails || (chance == Chance.FailsAfterwards && asked is not null)) return Fail(guest, effect);
         var outcome = effect switch
         {
             SourceEffect.ReadSetup read => guest.Bind(read.Fence) is { } bound
-                ? new SourceOutcome(bound, new SourceCommand.SetupRead([], [.. bound.Devices.Values], default))
+                ? new SourceOutcome(bound, new SourceCommand.SetupRead(
+                    [], [.. bound.Devices.Values.Select(device => device with { Standing = MemberStanding.Member })], default))
                 : Failed(guest, null, "fence.older", "pre-empted"),
             SourceEffect.ConnectTransfer => peerReceives
                 // The first pass is all debt.
@@ -36,6 +38,9 @@ internal sealed class SourceHands(Surroundings surroundings)
             SourceEffect.RunIteration run => Iterate(guest, run, chance, peerReceives),
             SourceEffect.PauseMachine => Move(state, guest with { HasDeadline = true }, DeviceName.Machine, DeviceState.Stop),
             SourceEffect.MoveDevice move => Move(state, guest, move.Device, move.Target),
+            SourceEffect.Isolate isolate => guest.Bind(state.Fence) is { } bound
+                ? new SourceOutcome(bound.Isolate(isolate.Device), new SourceCommand.DeviceIsolated(isolate.Device, default))
+                : Failed(guest, null, "fence.older", "pre-empted"),
             SourceEffect.SendFinal => SendFinal(guest, peerReceives),
             SourceEffect.CastVote cast => Cast(guest, cast),
             SourceEffect.Release => new SourceOutcome(guest.Die(), Released),
@@ -98,12 +103,16 @@ internal sealed class SourceHands(Surroundings surroundings)
             : Failed(guest, device, "device.refused", refusal);
     }
 
-    private static SourceOutcome SendFinal(ModelGuest guest, bool peerReceives)
+    /// <summary>A device that is to run again refuses, and rests where it stands.</summary>
+    private static SourceOutcome Resist(ModelGuest guest, DeviceName device) => new(guest, new SourceCommand.Failed(
+        device, "injected", "injected", default, guest.Devices[device.Value].State));
+
+    private SourceOutcome SendFinal(ModelGuest guest, bool peerReceives)
     {
         if (guest.Devices.Values.Any(device => device.State != DeviceState.StopCopy))
             return Failed(guest, null, "device.refused", "final state is read in StopCopy only");
         if (!peerReceives) return Failed(guest, null, "transfer.broken", "the destination takes nothing");
-        var sent = guest.Debt == Debt.Known ? guest with { Debt = Debt.None } : guest;
+        var sent = guest.Debt == Debt.Known ? surroundings.FinalPagesSent(guest) : guest;
         return new SourceOutcome(sent, new SourceCommand.FinalSent(Digest, default, NoTotals, default), Sent: true);
     }
 

@@ -15,6 +15,9 @@ internal class Surroundings
     /// <summary>A pass failed after it had read, and so cleared, dirty logs: what was not acknowledged is retained.</summary>
     public virtual ModelGuest IterationBroke(ModelGuest guest) => guest;
 
+    /// <summary>All that is dirty is sent: bitmaps were read after the last device had stopped.</summary>
+    public virtual ModelGuest FinalPagesSent(ModelGuest guest) => guest with { Debt = Debt.None };
+
     /// <summary>What a dead process leaves behind: its fence file.</summary>
     public virtual ModelGuest Die(ModelGuest guest) => guest.Die();
 

@@ -39,6 +39,12 @@ internal sealed record PlantedBug(string Name, string Story, Build Build, string
             Build.Product with { Coordinator = new CommitsWithoutYield() }, "one-coordinator-two-crashes"),
         new("stop-before-quiet", "a device is stopped before its group is quiet",
             Build.Product with { Source = new StopsBeforeQuiet() }, "group-of-three"),
+        new("run-before-quiet", "a device runs before its group is RunningP2P",
+            Build.Product with { Destination = new RunsBeforeQuiet() }, "group-of-three"),
+        new("last-bitmap-early", "the last bitmaps are read before the devices have stopped",
+            Build.Product with { Surroundings = new ReadsTheLastBitmapsEarly() }, "group-of-three"),
+        new("isolate-too-late", "a device that refuses its way back is taken to be in Error, and its peer runs into it",
+            Build.Product with { Source = new IsolatesTooLate() }, "failing-effects", Simulated: false),
     ];
 
     /// <returns>null: there is none of that name.</returns>

@@ -1,6 +1,7 @@
 using MigrationCluster.Protocol.Destination;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Planting;
 
@@ -23,4 +24,17 @@ internal sealed class DiscardsAnything()
             && state.Phase is DestinationPhase.Permitting or DestinationPhase.Resuming or DestinationPhase.Resumed
             ? Accept(new DiscardRequested(state.Migration, order.At, discard.Fence))
             : base.Decide(state, command);
+}
+
+/// <summary>Devices run as soon as they can, whatever of their group still stands still.</summary>
+internal sealed class RunsBeforeQuiet()
+    : PlantedMachine<DestinationState, DestinationCommand, AgentEvent, DestinationEffect>(new DestinationMachine())
+{
+    public override IReadOnlyList<DestinationEffect> Pending(DestinationState state)
+    {
+        var ready = state.Phase != DestinationPhase.Resuming ? [] : state.Members
+            .Where(device => device.State == DeviceState.RunningP2P)
+            .Select(device => new DestinationEffect.MoveDevice(device.Name, DeviceState.Running)).ToList();
+        return ready.Count > 0 ? ready : base.Pending(state);
+    }
 }

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
@@ -37,4 +38,18 @@ internal sealed class StopsBeforeQuiet() : PlantedMachine<SourceState, SourceCom
 {
     public override IReadOnlyList<SourceEffect> Pending(SourceState state) =>
         base.Pending(state.Phase == SourcePhase.Quiescing ? state with { Phase = SourcePhase.Stopping } : state);
+}
+
+/// <summary>A device that refuses its way back is taken to be in Error, wherever it stands: it is isolated when its peers run.</summary>
+internal sealed class IsolatesTooLate() : PlantedMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>(new SourceMachine())
+{
+    public override IReadOnlyList<SourceEffect> Pending(SourceState state)
+    {
+        var early = state.Members.Where(device => device.Standing == MemberStanding.GivenUp)
+            .Aggregate(state, (before, device) => before.With(device.Name, device.State, MemberStanding.Isolated));
+        var moves = base.Pending(early);
+        return moves.Any(effect => effect is SourceEffect.MoveDevice move && move.Device != DeviceName.Machine)
+            ? moves
+            : base.Pending(state);
+    }
 }

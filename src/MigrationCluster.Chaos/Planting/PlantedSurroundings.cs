@@ -44,3 +44,9 @@ internal sealed class ResumesAfterTheYield : Surroundings
 
     public override ModelGuest KeepItself(ModelGuest guest) => guest.RunAll();
 }
+
+/// <summary>The last bitmaps are read while devices are P2P-quiet: what they write until they stop, nobody knows of.</summary>
+internal sealed class ReadsTheLastBitmapsEarly : Surroundings
+{
+    public override ModelGuest FinalPagesSent(ModelGuest guest) => guest with { Debt = Debt.Forgotten };
+}

@@ -56,6 +56,7 @@ public static class CompatReport
         if (plan is null) return;
         WriteOthers(console, "Other hosts", plan.PassedOver);
         WriteNoWayBack(console, plan.NoWayBack);
+        Lines(console, [.. (plan.Quiesce?.Costs ?? []).Select(cost => $"  {cost}")]);
     }
 
     private static void WriteOthers(IAnsiConsole console, string title, IReadOnlyList<PassedOverView> hosts)

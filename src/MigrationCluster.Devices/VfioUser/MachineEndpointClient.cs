@@ -1,3 +1,5 @@
+using System.Text;
+using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.VfioUser;
@@ -36,6 +38,9 @@ public sealed class MachineEndpointClient : EndpointClient, IMachineEndpoint
         SendAsync(
             ExtensionCommand.SetPauseDeadline, Number((ulong)(deadline.Ticks / TimeSpan.TicksPerMicrosecond)), default,
             cancellationToken);
+
+    public ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken) =>
+        SendAsync(ExtensionCommand.IsolateDevice, Encoding.UTF8.GetBytes(device.Value), default, cancellationToken);
 
     public ValueTask ShutDownAsync(CancellationToken cancellationToken) =>
         SendAsync(ExtensionCommand.ShutDown, default, default, cancellationToken);

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -94,6 +95,9 @@ internal sealed partial class ServerConnection
                 if (microseconds > (ulong)TimeSpan.FromDays(1).TotalMicroseconds) throw Malformed("SET_PAUSE_DEADLINE");
                 await Machine.SetPauseDeadlineAsync(TimeSpan.FromMicroseconds(microseconds), none);
                 break;
+            case ExtensionCommand.IsolateDevice:
+                await Machine.IsolateDeviceAsync(Device(body), none);
+                break;
             case ExtensionCommand.ShutDown:
                 await Machine.ShutDownAsync(none);
                 break;
@@ -177,6 +181,18 @@ internal sealed partial class ServerConnection
         if (!StreamRange.TryRead(body.Span, out var range)) throw Malformed("WRITE_STREAM");
         await Endpoint.WriteStreamAsync(
             range.Offset, StreamBytes("WRITE_STREAM", body[StreamRange.Size..], range.SizeBytes), CancellationToken.None);
+    }
+
+    private static DeviceName Device(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            return DeviceName.Parse(Encoding.UTF8.GetString(body.Span));
+        }
+        catch (FormatException e)
+        {
+            throw Refuse(Errno.EINVAL, e.Message);
+        }
     }
 
     private static ulong Number(ReadOnlyMemory<byte> body) =>

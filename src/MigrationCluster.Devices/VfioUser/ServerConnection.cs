@@ -260,8 +260,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
     private async ValueTask RequireAsync(DeviceAction action)
     {
         var state = await _served.Device.GetStateAsync(CancellationToken.None);
-        if (!AllowedActions.Allows(BackEnd.VfioUser, state, action))
-            throw Refuse(Errno.EINVAL, $"{action} is not allowed in {state}");
+        if (AllowedActions.Refusal(BackEnd.VfioUser, "the device", state, action) is { } refusal) throw Refuse(Errno.EINVAL, refusal);
     }
 
     private static DeviceRefusedException Refuse(int errno, string reason) => new(reason, errno);

@@ -69,8 +69,9 @@ internal static class LaunchFile
 
     private static IEnumerable<string> PeerProblems(LaunchSpec spec, LaunchDevice device)
     {
-        if (device.PeerToPeer.Count > 0 && device.Model != "net") yield return $"a {device.Model ?? LaunchDevice.Foreign} device starts no P2P DMA";
-        if (device.PeerToPeer.Count > 1) yield return "a net does P2P DMA into one peer at most";
+        if (device.PeerToPeer.Count > 0 && device.Model is not ("net" or "legacy"))
+            yield return $"a {device.Model ?? LaunchDevice.Foreign} device starts no P2P DMA";
+        if (device.PeerToPeer.Count > 1) yield return $"a {device.Model ?? LaunchDevice.Foreign} device does P2P DMA into one peer at most";
         foreach (string name in device.PeerToPeer)
         {
             var peer = spec.Devices.FirstOrDefault(other => other.Name == name);

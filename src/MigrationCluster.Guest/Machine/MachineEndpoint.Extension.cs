@@ -34,6 +34,7 @@ internal sealed partial class MachineEndpoint
         using var turn = await Turn.TakeAsync(_gate, cancellationToken);
         _pending.Check(pages);
         _machine.Dirty.Take(_pending.Pages);
+        _readSincePaused = _state != DeviceState.Running;
         return _pending.Report(pages);
     }
 
@@ -106,11 +107,22 @@ internal sealed partial class MachineEndpoint
         using var turn = await Turn.TakeAsync(_gate, cancellationToken);
         if (vote is Vote.Yielded && _state == DeviceState.Running)
             throw new DeviceRefusedException("a running machine cannot be yielded: pause it first", Errno.EPERM);
+        if (vote is Vote.Yielded) RequireGivenAway();
         if (vote is Vote.Verified) RequireLoaded();
         var record = _fence.Cast(vote, digest);
         if (record.Yielded) _pauseWatch.Disarm();
         _log($"voted {vote}({record.Fence.Epoch})");
         return record;
+    }
+
+    /// <summary>What is yielded must stand still, and what it wrote last must have been read after that: a bitmap read before is not the
+    /// last one.</summary>
+    private void RequireGivenAway()
+    {
+        string? reason = _pending.IsOpen && !_readSincePaused
+            ? "the machine's last dirty pages were not read since it was paused: what the vCPUs wrote until then is on no other host"
+            : _relays.Select(relay => relay.WhyNotYielded()).FirstOrDefault(why => why is not null);
+        if (reason is not null) throw new DeviceRefusedException(reason, Errno.EPERM);
     }
 
     /// <summary>Verified says that everything is loaded and stands in Stop; only what is so may say so.</summary>
@@ -127,6 +139,12 @@ internal sealed partial class MachineEndpoint
         _fence.RequireCurrent(_bound);
         _pauseWatch.SetDeadline(deadline);
         return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        await _links.IsolateAsync(device.Value);
     }
 
     public ValueTask ShutDownAsync(CancellationToken cancellationToken)
@@ -158,17 +176,22 @@ internal sealed partial class MachineEndpoint
         }
     }
 
-    /// <summary>Every member P2P-quiet at least before any runs freely.</summary>
+    /// <summary>Every member P2P-quiet at least before any runs freely; who does not come back is left behind, so that none runs into it.</summary>
     private async Task ReturnDevicesAsync()
     {
-        foreach (var target in new[] { DeviceState.RunningP2P, DeviceState.Running })
-        {
-            await Task.WhenAll(_relays
-                .Where(relay => relay.KnownState is not (DeviceState.Error or DeviceState.Running)
-                    && DeviceArcs.Has(target, relay.Capabilities))
-                .Select(relay => BringAsync(relay, target)));
-        }
+        await BringAllAsync(DeviceState.RunningP2P);
+        foreach (var relay in _relays.Where(relay => DeviceArcs.Has(DeviceState.RunningP2P, relay.Capabilities) && IsDown(relay)))
+            await _links.IsolateAsync(relay.Name);
+        await BringAllAsync(DeviceState.Running);
+        foreach (var relay in _relays.Where(relay => FencedArc.IsStopped(relay.KnownState))) await _links.IsolateAsync(relay.Name);
     }
+
+    private Task BringAllAsync(DeviceState target) => Task.WhenAll(_relays
+        .Where(relay => !relay.IsIsolated && relay.KnownState is not (DeviceState.Error or DeviceState.Running)
+            && DeviceArcs.Has(target, relay.Capabilities))
+        .Select(relay => BringAsync(relay, target)));
+
+    private static bool IsDown(DeviceRelay relay) => FencedArc.IsStopped(relay.KnownState) || relay.KnownState == DeviceState.Error;
 
     private async Task BringAsync(DeviceRelay relay, DeviceState target)
     {

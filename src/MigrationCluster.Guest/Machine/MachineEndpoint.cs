@@ -32,6 +32,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
     private readonly GuestRam _ram;
     private readonly GuestFence _fence;
     private readonly IReadOnlyList<DeviceRelay> _relays;
+    private readonly PeerLinks _links;
     private readonly SetupRecord _setup;
     private readonly Action _shutDown;
     private readonly Action<string> _log;
@@ -43,23 +44,25 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
     private byte[] _stream = [];
     private int _streamRead;
     private bool _loading;
+    private bool _readSincePaused;
 
     /// <param name="log">one line of what an operator should know.</param>
     public MachineEndpoint(
         LaunchSpec launch, GuestMachine machine, GuestRam ram, GuestFence fence, IReadOnlyList<DeviceRelay> relays,
-        bool running, Action shutDown, Action<string> log)
+        PeerLinks links, bool running, Action shutDown, Action<string> log)
     {
         _machine = machine;
         _ram = ram;
         _fence = fence;
         _relays = relays;
+        _links = links;
         _shutDown = shutDown;
         _log = log;
         _pending = new PendingDirty(ram.Layout.PageCount);
         _pauseWatch = new PauseWatch(TimeProvider.System, () => _ = KeepAsync());
         _state = running ? DeviceState.Running : DeviceState.Stop;
         Shape = new DeviceShape(CanReset: false, [.. Regions()], []);
-        _setup = MachineSetup.Describe(launch, Shape, relays);
+        _setup = MachineSetup.Describe(launch, Shape, relays, links);
         if (running) machine.Resume();
     }
 
@@ -85,10 +88,13 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         {
             case (DeviceState.Running, _):
                 await _machine.PauseAsync();
+                _readSincePaused = false;
                 _pauseWatch.OnPaused();
+                await _links.PausedAsync();
                 break;
             case (_, DeviceState.Running):
                 RequireDevicesUp();
+                await _links.ResumingAsync();
                 _pauseWatch.Disarm();
                 _machine.Resume();
                 break;
@@ -113,7 +119,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
 
     private void RequireDevicesUp()
     {
-        if (_relays.FirstOrDefault(relay => FencedArc.IsStopped(relay.KnownState)) is { } stopped)
+        if (_relays.FirstOrDefault(relay => FencedArc.IsStopped(relay.KnownState) && !relay.IsIsolated) is { } stopped)
             throw new DeviceRefusedException($"the machine waits for {stopped.Name}, which is in {stopped.KnownState}", Errno.EBUSY);
     }
 
@@ -236,6 +242,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
             + Sum(_machine.Drivers.Select(driver => driver.Registers.Errors)),
         MachineRegisters.RegisterOperations => Sum(_machine.Drivers.Select(driver => driver.Registers.Operations)),
         MachineRegisters.Interrupts => Sum(_machine.Drivers.Select(driver => driver.Registers.Interrupts)),
+        MachineRegisters.IsolatedDevices => Sum(_relays.Select((relay, slot) => relay.IsIsolated ? 1UL << slot : 0)),
         MachineRegisters.PeerWritesRefused => Sum(_relays.Select(relay => (ulong)relay.PeerWritesRefused)),
         _ => 0,
     };

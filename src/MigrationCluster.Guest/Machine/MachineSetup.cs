@@ -4,6 +4,7 @@ using MigrationCluster.Guest.Relay;
 using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Guest.Machine;
@@ -14,15 +15,14 @@ internal static class MachineSetup
     /// <summary>The machine is in no slot: it is what the slots belong to.</summary>
     private const int MachineSlot = -1;
 
-    public static SetupRecord Describe(LaunchSpec launch, DeviceShape shape, IReadOnlyList<DeviceRelay> devices)
+    public static SetupRecord Describe(LaunchSpec launch, DeviceShape shape, IReadOnlyList<DeviceRelay> devices, PeerLinks links)
     {
         var parameters = new Dictionary<string, string>
         {
             ["memory-mib"] = launch.MemoryMiB.ToString(CultureInfo.InvariantCulture),
             ["vcpus"] = launch.Vcpus.Count.ToString(CultureInfo.InvariantCulture),
             ["pattern"] = launch.Vcpus.Pattern,
-            ["peer-to-peer"] = string.Join(' ', launch.Devices.SelectMany(
-                device => device.PeerToPeer.Select(peer => $"{device.Name}>{peer}"))),
+            [MachineParameters.PeerToPeer] = PeerGraph.Write(links.Edges),
         };
         // A parameter a slot: one that is missing, extra or another is found beside all others.
         foreach (var (slot, device) in devices.Index()) parameters[$"slot-{slot}"] = Occupant(device);

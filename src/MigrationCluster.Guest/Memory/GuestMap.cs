@@ -10,7 +10,7 @@ namespace MigrationCluster.Guest.Memory;
 ///   page 0   reserved
 ///   page 1   version table: u32 a page of RAM
 ///   ...      data pages, split among the vCPUs
-///   ...      DMA areas, one per net, at the end
+///   ...      DMA areas, one per net or legacy, at the end
 /// </code>
 /// Like on a PC, RAM lies in two windows, below and above 4 GiB; peers' BARs are reached between them, from 3 GiB on.
 /// Pages are numbered through both, and page n lies at n * 4096 of the RAM's file.
@@ -43,7 +43,7 @@ internal sealed class GuestMap
         _dmaPages = Math.Clamp(pages / 64, MinDmaPages, MaxDmaPages);
         long tablePages = (pages + EntriesPerTablePage - 1) / EntriesPerTablePage;
         FirstDataPage = FirstTablePage + tablePages;
-        DataPages = pages - Nets.Count * _dmaPages - FirstDataPage;
+        DataPages = pages - Masters.Count * _dmaPages - FirstDataPage;
     }
 
     public GuestMemoryLayout Layout { get; }
@@ -54,7 +54,8 @@ internal sealed class GuestMap
 
     public long DataPages { get; }
 
-    private List<LaunchDevice> Nets => [.. _spec.Devices.Where(device => device.Model == "net")];
+    /// <summary>Devices that write RAM by themselves.</summary>
+    private List<LaunchDevice> Masters => [.. _spec.Devices.Where(device => device.Model is "net" or "legacy")];
 
     /// <summary>Why this spec has no room for what it describes; null: it has.</summary>
     public static string? Problem(LaunchSpec spec)
@@ -63,7 +64,7 @@ internal sealed class GuestMap
         long least = Math.Max(spec.Vcpus.Count, 1) * 64L;
         if (map.DataPages < least) return $"memoryMiB {spec.MemoryMiB} leaves {map.DataPages} pages for {spec.Vcpus.Count} vCPUs, {least} are needed";
         long highPages = (long)(map.Layout.Windows[1].SizeBytes / GuestMemoryLayout.PageSizeBytes);
-        return map.Nets.Count * map._dmaPages > highPages ? $"memoryMiB {spec.MemoryMiB} has no room for {map.Nets.Count} DMA areas" : null;
+        return map.Masters.Count * map._dmaPages > highPages ? $"memoryMiB {spec.MemoryMiB} has no room for {map.Masters.Count} DMA areas" : null;
     }
 
     /// <summary>The data pages of one vCPU.</summary>
@@ -73,14 +74,14 @@ internal sealed class GuestMap
         return (FirstDataPage + first, DataPages * (vcpu + 1) / _spec.Vcpus.Count - first);
     }
 
-    public (long FirstPage, long Count) DmaArea(LaunchDevice net) =>
-        (Layout.PageCount - (Nets.IndexOf(net) + 1) * _dmaPages, _dmaPages);
+    public (long FirstPage, long Count) DmaArea(LaunchDevice master) =>
+        (Layout.PageCount - (Masters.IndexOf(master) + 1) * _dmaPages, _dmaPages);
 
     /// <summary>Where a device's doorbell page is mapped for its peers' DMA.</summary>
     public Iova PeerWindow(LaunchDevice target) => new(HoleStart + (ulong)IndexOf(target) * PeerWindowSpacing);
 
-    /// <summary>The doorbell slot that is this net's own.</summary>
-    public int DoorbellSlot(LaunchDevice net) => Nets.IndexOf(net);
+    /// <summary>The doorbell slot that is this device's own.</summary>
+    public int DoorbellSlot(LaunchDevice master) => Masters.IndexOf(master);
 
     private int IndexOf(LaunchDevice device)
     {

@@ -86,22 +86,24 @@ internal sealed class GuestProcess : IAsyncDisposable
 
         var servers = await StartServersAsync();
         var relays = new List<DeviceRelay>();
+        var links = new PeerLinks(_launch, map, () => fence.Record.Role == GuestRole.Incoming, _log);
         foreach (var (slot, device) in _launch.Devices.Index())
         {
             var relay = await DeviceRelay.OpenAsync(
-                servers[device.Name].Client, servers[device.Name].Capabilities, device, slot, fence, ram, CancellationToken.None);
+                servers[device.Name].Client, servers[device.Name].Capabilities, device, slot, fence, ram, links,
+                CancellationToken.None);
             _owned.Add(relay);
             relays.Add(relay);
             _ = ReportLossAsync(relay);
         }
         var interrupts = new Dictionary<string, SafeFileHandle>();
-        foreach (var device in _launch.Devices)
+        foreach (var relay in relays)
         {
-            var client = servers[device.Name].Client;
-            await MapAsync(client, ram);
-            foreach (string peer in device.PeerToPeer) await MapPeerAsync(client, map, relays, peer);
-            interrupts[device.Name] = await BindInterruptsAsync(client);
+            await MapAsync(servers[relay.Name].Client, ram);
+            interrupts[relay.Name] = EventFd.Create();
+            await relay.BindInterruptsAsync(interrupts[relay.Name]);
         }
+        await links.OpenAsync(relays, _launch.Incoming);
 
         var dirty = new VcpuDirtyLog(map.Layout.PageCount);
         double pagesPerSecond = _launch.Vcpus.DirtyRateMiBps * 256.0 / _launch.Vcpus.Count;
@@ -120,7 +122,7 @@ internal sealed class GuestProcess : IAsyncDisposable
         if (!_launch.Incoming) await machine.BootAsync();
 
         var endpoint = new MachineEndpoint(
-            _launch, machine, ram, fence, relays, running: !_launch.Incoming, ShutDownSoon, _log);
+            _launch, machine, ram, fence, relays, links, running: !_launch.Incoming, ShutDownSoon, _log);
         _owned.Add(endpoint);
         Serve(DeviceName.Machine, endpoint);
         foreach (var relay in relays) Serve(new DeviceName(relay.Name), relay);
@@ -169,24 +171,6 @@ internal sealed class GuestProcess : IAsyncDisposable
         }
     }
 
-    private async Task MapPeerAsync(VfioUserClient client, GuestMap map, List<DeviceRelay> relays, string peer)
-    {
-        var start = map.PeerWindow(_launch.Devices.First(device => device.Name == peer));
-        var target = new PeerWindow(relays.First(relay => relay.Name == peer), start, GpuRegisters.Doorbells);
-        await client.MapDmaAsync(
-            new DmaWindow(start, GpuRegisters.DoorbellPageBytes, Readable: false, Writable: true, null, 0, target),
-            CancellationToken.None);
-    }
-
-    private static async Task<SafeFileHandle> BindInterruptsAsync(VfioUserClient client)
-    {
-        var eventFd = EventFd.Create();
-        foreach (var interrupt in client.Shape.Interrupts)
-            await client.SetInterruptsAsync(
-                interrupt.Index, [.. Enumerable.Repeat(eventFd, interrupt.Count)], CancellationToken.None);
-        return eventFd;
-    }
-
     /// <returns>null: this guest has no driver for such a device and leaves it alone.</returns>
     private DeviceDriver? Driver(
         DeviceRelay relay, SafeFileHandle interrupts, GuestRam ram, GuestMap map, List<DeviceRelay> relays)
@@ -195,10 +179,10 @@ internal sealed class GuestProcess : IAsyncDisposable
         // As guests do: by what the device says it is, whoever serves it.
         switch (DeviceModels.ByIdentity(PciIdentity.Read(relay.Config).Identity))
         {
-            case "net" when device.Model is null:
-                // Only nets of the launch spec have a place in RAM for their DMA.
+            case "net" or "legacy" when device.Model is null:
+                // Only devices of the launch spec have a place in RAM for their DMA.
                 return null;
-            case "net":
+            case "net" or "legacy":
                 PeerDoorbell? doorbell = null;
                 if (device.PeerToPeer is [var name])
                 {

@@ -5,6 +5,7 @@ using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Integrity;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
 
@@ -52,6 +53,7 @@ internal sealed partial class DeviceRelay
     {
         _fence.RequireCurrent(_bound);
         using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        Require(DeviceAction.DirtyReport);
         _pending.Check(pages);
         for (int i = 0; i < _ram.Layout.Windows.Count; i++)
         {
@@ -63,6 +65,7 @@ internal sealed partial class DeviceRelay
             await _device.ReportDirtyAsync(new Iova(window.Start.Value), window.SizeBytes, bitmap, cancellationToken);
             AddWindow(i, bitmap.Span);
         }
+        _readSinceStopped = FencedArc.IsStopped(_state);
         return _pending.Report(pages);
     }
 
@@ -90,6 +93,7 @@ internal sealed partial class DeviceRelay
         if (room == 0)
             throw new DeviceRefusedException(
                 $"{Name} retains {RetainedStream.WindowBytes} bytes that nobody has acknowledged", Errno.EAGAIN);
+        Require(DeviceAction.DataRead);
         int read = await _device.ReadDataAsync(buffer[..room], cancellationToken);
         _retained.Append(buffer.Span[..read]);
         return read;
@@ -111,6 +115,7 @@ internal sealed partial class DeviceRelay
         ulong known = _accepted - offset;
         if (known >= (ulong)data.Length) return;
         data = data[(int)known..];
+        Require(DeviceAction.DataWrite);
         await _device.WriteDataAsync(data, cancellationToken);
         _acceptedCrc = Crc32C.Append(_acceptedCrc, data.Span);
         _accepted += (ulong)data.Length;

@@ -32,10 +32,14 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
         (0x04, 2), // command
     ];
 
+    /// <summary>Whose table of allowed actions holds here: what a relay speaks to.</summary>
+    private const BackEnd Kind = BackEnd.VfioUser;
+
     private readonly VfioUserClient _device;
     private readonly LaunchDevice _launch;
     private readonly GuestFence _fence;
     private readonly GuestRam _ram;
+    private readonly PeerLinks _links;
     private readonly SetupRecord _setup;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly RetainedStream _retained = new();
@@ -50,16 +54,19 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     private uint _acceptedCrc;
     private bool _loading;
     private volatile bool _stopping;
+    private volatile bool _isolated;
+    private bool _readSinceStopped;
     private long _peerWritesRefused;
 
     private DeviceRelay(
-        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, SetupRecord setup,
+        VfioUserClient device, LaunchDevice launch, GuestFence fence, GuestRam ram, PeerLinks links, SetupRecord setup,
         MigrationCapabilities capabilities, DeviceState state)
     {
         _device = device;
         _launch = launch;
         _fence = fence;
         _ram = ram;
+        _links = links;
         _setup = setup;
         _state = state;
         Capabilities = capabilities;
@@ -83,6 +90,13 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     /// <summary>What accesses go by: a device counts as stopped from the moment it is asked to stop.</summary>
     private DeviceState AccessState => _stopping ? DeviceState.Stop : KnownState;
 
+    /// <summary>Left behind on a way back to Running: it has no peers any more, and the machine does not wait for it.</summary>
+    public bool IsIsolated
+    {
+        get => _isolated;
+        set => _isolated = value;
+    }
+
     /// <summary>P2P writes that came while this device's state did not take them.</summary>
     public long PeerWritesRefused => Interlocked.Read(ref _peerWritesRefused);
 
@@ -90,14 +104,14 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     /// <param name="capabilities">as the device was probed; None: its state is never asked for.</param>
     public static async Task<DeviceRelay> OpenAsync(
         VfioUserClient device, MigrationCapabilities capabilities, LaunchDevice launch, int slot, GuestFence fence, GuestRam ram,
-        CancellationToken cancellationToken)
+        PeerLinks links, CancellationToken cancellationToken)
     {
         var state = capabilities == MigrationCapabilities.None
             ? DeviceState.Running
             : await device.GetStateAsync(cancellationToken);
         var descriptor = await device.CollectDescriptorAsync(capabilities, cancellationToken);
         var setup = new SetupRecord(launch.Name, slot, descriptor);
-        var relay = new DeviceRelay(device, launch, fence, ram, setup, capabilities, state);
+        var relay = new DeviceRelay(device, launch, fence, ram, links, setup, capabilities, state);
         await relay.ReadConfigAsync(cancellationToken);
         return relay;
     }
@@ -117,12 +131,47 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     /// <exception cref="DeviceRefusedException">EBUSY: not in this state; counted.</exception>
     public async ValueTask WriteFromPeerAsync(ulong barOffset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
-        if (!AllowedActions.Allows(BackEnd.VfioUser, AccessState, DeviceAction.IncomingP2P))
+        if (!AllowedActions.Allows(Kind, AccessState, DeviceAction.IncomingP2P))
         {
             Interlocked.Increment(ref _peerWritesRefused);
             throw new DeviceRefusedException($"{Name} takes no P2P DMA in {KnownState}", Errno.EBUSY);
         }
         await _device.WriteRegionAsync(DeviceRegisters.Bar, barOffset, source, cancellationToken);
+    }
+
+    public async Task MapPeerAsync(DmaWindow window)
+    {
+        Require(DeviceAction.DmaMap);
+        await _device.MapDmaAsync(window, CancellationToken.None);
+    }
+
+    /// <remarks>Ends after the peer write under way.</remarks>
+    public async Task UnmapPeerAsync(Iova start, ulong sizeBytes)
+    {
+        Require(DeviceAction.DmaMap);
+        await _device.UnmapDmaAsync(start, sizeBytes, CancellationToken.None);
+    }
+
+    /// <summary>Every vector of the device signals one eventfd.</summary>
+    public async Task BindInterruptsAsync(SafeFileHandle eventFd)
+    {
+        Require(DeviceAction.InterruptSetup);
+        foreach (var interrupt in _device.Shape.Interrupts)
+            await _device.SetInterruptsAsync(
+                interrupt.Index, [.. Enumerable.Repeat(eventFd, interrupt.Count)], CancellationToken.None);
+    }
+
+    /// <summary>Why the guest must not be given away as this device stands; null: nothing is in the way.</summary>
+    public string? WhyNotYielded() => FencedArc.IsRunning(KnownState)
+        ? $"{Name} is {KnownState}: stop it before the guest is yielded"
+        : _pending.IsOpen && !_readSinceStopped && KnownState != DeviceState.Error
+            ? $"{Name}'s last dirty pages were not read since it stopped: what it wrote until then is on no other host"
+            : null;
+
+    /// <exception cref="DeviceRefusedException">EINVAL: the device's state does not allow it on its back end.</exception>
+    private void Require(DeviceAction action)
+    {
+        if (AllowedActions.Refusal(Kind, Name, AccessState, action) is { } refusal) throw new DeviceRefusedException(refusal, Errno.EINVAL);
     }
 
     /// <summary>State changes by the guest process itself, under no session: the way back after the pause deadline.</summary>
@@ -162,6 +211,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
         _fence.RequireTransition(Name, from, target);
         if (DeviceArcs.Path(from, target, Capabilities) is not { } path)
             throw new DeviceRefusedException($"{Name} has no way from {from} to {target}", Errno.EINVAL);
+        using var entered = _links.Enter(this, from, path);
         foreach (var next in path) await TakeArcAsync(_state, next, cancellationToken);
     }
 
@@ -180,6 +230,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
         // No peer writes from here on. But it is known as stopped only once it is: until then it may signal interrupts,
         // which the machine's registers must hold.
         _stopping = FencedArc.IsStopped(next);
+        _readSinceStopped &= FencedArc.IsStopped(from);
         try
         {
             await _device.SetStateAsync(next, cancellationToken);
@@ -217,6 +268,7 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     public async ValueTask StartDirtyLogAsync(int pageSizeBytes, CancellationToken cancellationToken)
     {
         _fence.RequireCurrent(_bound);
+        Require(DeviceAction.DirtyReport);
         if (pageSizeBytes != GuestMemoryLayout.PageSizeBytes)
             throw new DeviceRefusedException($"dirty pages are of {GuestMemoryLayout.PageSizeBytes} bytes", Errno.EINVAL);
         using var turn = await Turn.TakeAsync(_gate, cancellationToken);
@@ -235,11 +287,15 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     public ValueTask ReportDirtyAsync(Iova start, ulong sizeBytes, Memory<byte> bitmap, CancellationToken cancellationToken) =>
         throw new DeviceRefusedException("an endpoint's dirty pages are read until they are acknowledged", Errno.EOPNOTSUPP);
 
-    public ValueTask ReadRegionAsync(int region, ulong offset, Memory<byte> destination, CancellationToken cancellationToken) =>
-        _device.ReadRegionAsync(region, offset, destination, cancellationToken);
+    public ValueTask ReadRegionAsync(int region, ulong offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        Require(DeviceAction.RegisterAccess);
+        return _device.ReadRegionAsync(region, offset, destination, cancellationToken);
+    }
 
     public async ValueTask WriteRegionAsync(int region, ulong offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
+        Require(DeviceAction.RegisterAccess);
         await _device.WriteRegionAsync(region, offset, source, cancellationToken);
         // What sticks of a config write is the device's to say.
         if (region == DeviceRegisters.ConfigSpace) await ReadConfigAsync(cancellationToken);

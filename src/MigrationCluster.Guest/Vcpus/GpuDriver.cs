@@ -21,5 +21,9 @@ internal sealed class GpuDriver(DeviceRelay device, SafeFileHandle interrupts) :
         }
     }
 
+    /// <summary>A doorbell that was rung while the gpu stood still broke the order of its group, whether or not anything was lost.</summary>
+    protected override async Task<CheckResult> CheckModelAsync() =>
+        new(0, await ReadAsync(GpuRegisters.DoorbellsRefused) == 0 ? 0 : 1);
+
     protected override Task StepModelAsync(ulong step) => ExpectAsync(DeviceRegisters.Control, GpuRegisters.ControlEngine);
 }

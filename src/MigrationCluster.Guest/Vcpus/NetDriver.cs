@@ -6,7 +6,7 @@ using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.Guest.Vcpus;
 
-/// <summary>Drives a <c>net</c>: its DMA area, its doorbell at a peer, and its receive filters, one written anew each step.</summary>
+/// <summary>Drives a <c>net</c>, or a <c>legacy</c>, which has no filters: its DMA area, its doorbell at a peer, and its receive filters, one written anew each step.</summary>
 /// <param name="peer">the gpu it does P2P DMA into, and where; null: none.</param>
 internal sealed class NetDriver(
     DeviceRelay device, SafeFileHandle interrupts, GuestRam ram, (long FirstPage, long Count) area, PeerDoorbell? peer)
@@ -40,7 +40,7 @@ internal sealed class NetDriver(
         try
         {
             long wrong = CheckArea(await ReadAsync(NetRegisters.DmaPages), await ReadAsync(NetRegisters.DmaAccumulator));
-            if (peer is not null)
+            if (peer is { IsThere: true })
             {
                 ulong sent = await ReadAsync(NetRegisters.PeerSent);
                 if (await peer.ReadAsync(GpuRegisters.SlotCount) != sent) wrong++;
@@ -79,6 +79,9 @@ internal sealed class NetDriver(
 internal sealed class PeerDoorbell(DeviceRelay gpu, int slot, Iova address)
 {
     public Iova Address => address;
+
+    /// <summary>A gpu that was left behind is nobody's to ask.</summary>
+    public bool IsThere => !gpu.IsIsolated && gpu.TakesGuestAccess;
 
     /// <summary>One of the slot's counters.</summary>
     public async Task<ulong> ReadAsync(ulong counter)

@@ -65,4 +65,5 @@ public sealed record HostedGuestState(
 
 /// <param name="State">null when the device did not answer.</param>
 /// <param name="Group">number of its P2P group, from 0.</param>
-public sealed record HostedDeviceState(DeviceName Name, string Model, DeviceState? State, int Group);
+/// <param name="Isolated">it was left behind by a way back to Running: nothing of it is mapped for a peer any more.</param>
+public sealed record HostedDeviceState(DeviceName Name, string Model, DeviceState? State, int Group, bool Isolated = false);

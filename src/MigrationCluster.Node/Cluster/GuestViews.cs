@@ -46,6 +46,10 @@ public static class GuestViews
             _ => Paused,
         };
 
-    private static string DeviceState(HostedGuestState? hosted, string device) =>
-        hosted?.Devices.FirstOrDefault(d => d.Name.Value == device)?.State?.ToString() ?? "unknown";
+    private static string DeviceState(HostedGuestState? hosted, string device)
+    {
+        var found = hosted?.Devices.FirstOrDefault(d => d.Name.Value == device);
+        string state = found?.State?.ToString() ?? "unknown";
+        return found is { Isolated: true } ? $"{state}, isolated" : state;
+    }
 }

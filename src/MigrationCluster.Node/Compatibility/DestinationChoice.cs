@@ -145,7 +145,7 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
     }
 
     private static PlanFindings Findings(HostJudgement judgement, IReadOnlyList<PassedOver> passedOver) =>
-        new(judgement.Unknown, judgement.Dropped, judgement.NoWayBack, passedOver);
+        new(judgement.Unknown, judgement.Dropped, judgement.NoWayBack, passedOver, judgement.Quiesce);
 
     private static HttpRefusal Refused(GuestName guest, HostJudgement judgement, bool unknownAccepted)
     {

@@ -95,11 +95,13 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
                 || !devices.Refusals.Any(refusal => refusal.Code == reason.Code && refusal.Device == reason.Device)),
             .. dataPlanes,
             .. devices.Refusals,
-            .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, capabilities, guest.Home, CompatibilitySide.Source),
-            .. PlanningRules.JudgePeerToPeer(guest.PeerToPeer, offered, devices.Host, CompatibilitySide.Destination),
+            .. QuiescePlanner.Judge(guest.PeerToPeer, capabilities, guest.Home, CompatibilitySide.Source),
+            .. QuiescePlanner.Judge(guest.PeerToPeer, offered, devices.Host, CompatibilitySide.Destination),
         ];
-        // A guest that cannot go there has no way back to be warned of.
-        return devices with { Refusals = refusals, NoWayBack = refusals.Count == 0 ? devices.NoWayBack : [] };
+        // A guest that cannot go there has no way back to be warned of, and no plan.
+        return refusals.Count > 0
+            ? devices with { Refusals = refusals, NoWayBack = [] }
+            : devices with { Refusals = [], Quiesce = QuiescePlanner.Plan(guest.PeerToPeer, capabilities, CoordinatorMachine.PauseDeadline) };
     }
 }
 

@@ -3,6 +3,7 @@ using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Compatibility.Fleet;
+using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -30,6 +31,9 @@ public sealed record PlannedGuest(GuestRecord Record, GuestSpec Spec, GuestSetup
 
     public IReadOnlyList<Refusal> Unanswered => Setup?.Unanswered ?? [];
 
-    public IReadOnlyList<(string Name, IReadOnlyList<string> Peers)> PeerToPeer { get; } =
-        [.. Spec.Devices.Select(device => (device.Name, device.PeerToPeer ?? []))];
+    /// <summary>As its spec declares them, and as its process says it has mapped them.</summary>
+    public PeerGraph PeerToPeer { get; } = PeerGraph
+        .Of(Spec.Devices.Select(device => (device.Name, device.PeerToPeer ?? [], device.PeerToPeerRemovable)))
+        .With(Setup?.Records.FirstOrDefault(record => record.Device == DeviceName.Machine.Value)?.Descriptor.Parameters
+            .FirstOrDefault(parameter => parameter.Name == MachineParameters.PeerToPeer)?.Value ?? "");
 }

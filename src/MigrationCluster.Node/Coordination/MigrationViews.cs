@@ -44,7 +44,8 @@ public static class MigrationViews
             [.. (confirmed is null ? findings.Dropped : confirmed.Dropped ?? [])
                 .Select(dropped => new DroppedSectionsView(dropped.Device, dropped.Sections))],
             ReasonViews.Of(findings.NoWayBack),
-            [.. findings.PassedOver.Select(host => new PassedOverView(host.Host.Value, host.Rank, ReasonViews.Of(host.Reasons)))]);
+            [.. findings.PassedOver.Select(host => new PassedOverView(host.Host.Value, host.Rank, ReasonViews.Of(host.Reasons)))],
+            findings.Quiesce is { } quiesce ? new QuiesceView(quiesce.Groups, [.. quiesce.Costs]) : null);
     }
 
     /// <summary>Over for the operator: the guest has its owner. A copy the source is slow to release is residue.</summary>

@@ -61,10 +61,11 @@ public static class GuestAdmission
     /// <summary>A device that comes from another host is made with the values it has there, so no version of it is expanded again; model
     /// and command are this host's own, always. A command takes no values: whether its device fits is that device's to say at save_setup.</summary>
     private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => template.Command is not null
-        ? new(device.Name, null, DeviceTemplate.NoParameters, device.PeerToPeer ?? [], Command: template.Command)
+        ? new(device.Name, null, DeviceTemplate.NoParameters, device.PeerToPeer ?? [], Command: template.Command,
+            PeerToPeerRemovable: device.PeerToPeerRemovable)
         : new(
             device.Name, template.Model, source?.Parameters ?? template.Parameters ?? DeviceTemplate.NoParameters,
-            device.PeerToPeer ?? [], source is null ? template.Version : null);
+            device.PeerToPeer ?? [], source is null ? template.Version : null, PeerToPeerRemovable: device.PeerToPeerRemovable);
 
     private static DeviceConfiguration? Find(IReadOnlyList<DeviceConfiguration>? configuration, string? device) =>
         configuration?.FirstOrDefault(given => given.Device == device);

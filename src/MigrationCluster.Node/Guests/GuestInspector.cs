@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Agents;
@@ -28,15 +29,24 @@ public static class GuestInspector
         {
             await using var machine = await MachineEndpointClient.ConnectAsync(
                 guest.Endpoint(DeviceName.Machine), Quick, cancellationToken);
+            ulong isolated = await IsolatedAsync(machine, cancellationToken);
             return new HostedGuestState(
                 guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, await machine.ReadFenceAsync(cancellationToken),
-                await machine.GetStateAsync(cancellationToken), devices, null);
+                await machine.GetStateAsync(cancellationToken),
+                [.. devices.Select((device, slot) => device with { Isolated = (isolated >> slot & 1) != 0 })], null);
         }
         catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
         {
             return new HostedGuestState(
                 guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, null, null, devices, error.Message);
         }
+    }
+
+    private static async Task<ulong> IsolatedAsync(MachineEndpointClient machine, CancellationToken cancellationToken)
+    {
+        byte[] register = new byte[sizeof(ulong)];
+        await machine.ReadRegionAsync(MachineRegisters.Region, MachineRegisters.IsolatedDevices, register, cancellationToken);
+        return BinaryPrimitives.ReadUInt64LittleEndian(register);
     }
 
     /// <summary>Reads every device's setup record, all at the same time. Never throws for a device that does not answer.</summary>

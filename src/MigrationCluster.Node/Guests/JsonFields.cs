@@ -55,6 +55,16 @@ internal sealed class JsonFields
         return Read(name, JsonValueKind.Array, "an array") is { } value ? [.. value.EnumerateArray()] : null;
     }
 
+    /// <summary>Absent means false.</summary>
+    public bool Flag(string name)
+    {
+        _known.Add(name);
+        if (!_fields.TryGetValue(name, out var value)) return false;
+        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            Wrong($"{Path}.{name}", $"is {Kind(value)}, not true or false", "write true or false");
+        return value.ValueKind == JsonValueKind.True;
+    }
+
     /// <summary>Call last: fields nobody asked for are mistakes.</summary>
     public void RefuseOthers()
     {

@@ -10,4 +10,4 @@ public sealed record SpecDraft(
     GuestSpec? Spec, string? Name, int? MemoryMiB, IReadOnlyList<DeviceDraft> Devices, IReadOnlyList<Reason> Reasons);
 
 /// <param name="Path">where it stands, e.g. $.devices[1].</param>
-public sealed record DeviceDraft(string Path, string? Name, string? Template, IReadOnlyList<string> PeerToPeer);
+public sealed record DeviceDraft(string Path, string? Name, string? Template, IReadOnlyList<string> PeerToPeer, bool Removable);

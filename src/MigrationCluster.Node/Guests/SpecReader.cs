@@ -42,7 +42,8 @@ public static class SpecReader
         var spec = reasons.Count > 0
             ? null
             : new GuestSpec(name!, memory!.Value, vcpus!,
-                [.. devices.Select(d => new DeviceSpec(d.Name!, d.Template!, d.PeerToPeer.Count == 0 ? null : d.PeerToPeer))]);
+                [.. devices.Select(d => new DeviceSpec(
+                    d.Name!, d.Template!, d.PeerToPeer.Count == 0 ? null : d.PeerToPeer, d.Removable))]);
         return new SpecDraft(spec, name, memory, devices, reasons);
     }
 
@@ -78,8 +79,9 @@ public static class SpecReader
                 peers.Add(element.GetString()!);
             else
                 fields.Wrong($"{fields.Path}.peerToPeer[{i}]", $"is {JsonFields.Kind(element)}, not a string", "name a device");
+        bool removable = fields.Flag("peerToPeerRemovable");
         fields.RefuseOthers();
-        return new DeviceDraft(fields.Path, name, template, peers);
+        return new DeviceDraft(fields.Path, name, template, peers, removable);
     }
 
     /// <summary>Names must be told apart, and P2P must point at another device of this guest.</summary>
@@ -92,6 +94,10 @@ public static class SpecReader
             foreach (string peer in device.PeerToPeer)
                 if (peer == device.Name)
                     guest.Wrong($"{device.Path}.peerToPeer", "names the device itself", "name another device");
+                else if (peer.Contains('/', StringComparison.Ordinal))
+                    guest.Wrong(
+                        $"{device.Path}.peerToPeer", $"names '{peer}', a device of another guest",
+                        "remove it: guests migrate apart, so no device may do P2P DMA into another guest's");
                 else if (devices.TrueForAll(other => other.Name != peer))
                     guest.Wrong($"{device.Path}.peerToPeer", $"names '{peer}', which is no device of this guest", "name one that is");
     }

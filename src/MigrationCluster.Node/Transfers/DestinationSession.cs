@@ -41,8 +41,8 @@ public sealed class DestinationSession(
         {
             DestinationEffect.LaunchIncoming launch => await LaunchAsync(launch.Fence, cancel),
             DestinationEffect.ConfirmSetup => await ConfirmSetupAsync(cancel),
-            DestinationEffect.MoveDevice move => new DestinationCommand.DeviceArrived(
-                move.Device, await OpenDevices().MoveAsync(move.Device, move.Target, cancel), time.GetUtcNow()),
+            DestinationEffect.MoveDevice move => await MoveAsync(move, cancel),
+            DestinationEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
             DestinationEffect.Receive => await ReceiveAsync(cancel),
             DestinationEffect.VoteVerified vote => await VoteVerifiedAsync(vote.Digest, cancel),
             DestinationEffect.TakePermit permit => await TakePermitAsync(permit.Fence, cancel),
@@ -65,12 +65,29 @@ public sealed class DestinationSession(
         await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, cancel);
         Launched();
         var devices = OpenDevices();
-        var planned = await devices.ProbeAsync(SourceSession.GroupsOf(guest.Spec), cancel);
+        var planned = await devices.ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         _ram = await MappedGuest.OpenAsync(devices.Address, cancel);
         var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
         _receiver = dataPlane.Open(token, _ram.Ram, this, planned.Count);
         return new DestinationCommand.IncomingLaunched(
             dataPlane.EndPoint.ToString(), token.ToHexadecimal(), planned, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> MoveAsync(DestinationEffect.MoveDevice move, CancellationToken cancel)
+    {
+        if (State().Phase != DestinationPhase.Resuming || move.Device == DeviceName.Machine)
+            return new DestinationCommand.DeviceArrived(
+                move.Device, await OpenDevices().MoveAsync(move.Device, move.Target, move.Limit, cancel), time.GetUtcNow());
+        var (stands, failure) = await OpenDevices().ReturnAsync(move.Device, move.Target, move.Limit, "destination", cancel);
+        return failure is { } failed
+            ? new DestinationCommand.Failed(move.Device, failed.Code, failed.Reason, time.GetUtcNow(), stands)
+            : new DestinationCommand.DeviceArrived(move.Device, move.Target, time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> IsolateAsync(DeviceName device, CancellationToken cancel)
+    {
+        await OpenDevices().IsolateAsync(device, cancel);
+        return new DestinationCommand.DeviceIsolated(device, time.GetUtcNow());
     }
 
     private async Task<DestinationCommand> ConfirmSetupAsync(CancellationToken cancel)

@@ -81,7 +81,7 @@ public sealed class DeviceActor(
         {
             case DeviceMessage.Probe m:
                 _capabilities = await client.ProbeMigrationAsync(cancel);
-                m.Reply.TrySetResult(new PlannedDevice(device, _capabilities, m.Group, await client.GetStateAsync(cancel)));
+                m.Reply.TrySetResult(new PlannedDevice(device, _capabilities, SessionDevices.NoGroup, await client.GetStateAsync(cancel)));
                 break;
             case DeviceMessage.Move m:
                 await client.SetStateAsync(m.Target, cancel);

@@ -15,7 +15,7 @@ public abstract record DeviceMessage(CancellationToken Cancel)
     /// <summary>Fails the reply: the device refused, or is lost.</summary>
     public abstract void Fail(Exception error);
 
-    public sealed record Probe(int Group, TaskCompletionSource<PlannedDevice> Reply, CancellationToken Cancel)
+    public sealed record Probe(TaskCompletionSource<PlannedDevice> Reply, CancellationToken Cancel)
         : DeviceMessage(Cancel)
     {
         public override void Fail(Exception error) => Reply.TrySetException(error);

@@ -16,6 +16,7 @@ public readonly record struct OperatingFailure(string Code, string Reason)
         DeviceRefusedException refused => new($"{side}.device-refused", refused.Message),
         DeviceLostException lost => new($"{side}.device-lost", lost.Message),
         LaunchRefusedException refused => new(refused.Error.Code, refused.Message),
+        TimeoutException late => new($"{side}.device-late", late.Message),
         IOException io => new($"{side}.io", io.Message),
         _ => new($"{side}.defect", $"{error.GetType().Name}: {error.Message}"),
     };

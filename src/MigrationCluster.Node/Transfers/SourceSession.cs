@@ -41,7 +41,8 @@ public sealed class SourceSession(
             SourceEffect.ConnectTransfer connect => await ConnectAsync(connect, cancel),
             SourceEffect.RunIteration run => await Open(_transfer).RunIterationAsync(run.Iteration, cancel),
             SourceEffect.PauseMachine pause => await PauseAsync(pause.PauseDeadline, cancel),
-            SourceEffect.MoveDevice move => await MoveAsync(move.Device, move.Target, cancel),
+            SourceEffect.MoveDevice move => await MoveAsync(move, cancel),
+            SourceEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
             SourceEffect.SendFinal => await Open(_transfer).SendFinalAsync(cancel),
             SourceEffect.CastVote cast => await CastAsync(cast, cancel),
             SourceEffect.Release => await ReleaseAsync(cancel),
@@ -59,16 +60,12 @@ public sealed class SourceSession(
     private async Task<SourceCommand> ReadSetupAsync(Fence fence, CancellationToken cancel)
     {
         var devices = await OpenDevicesAsync(fence);
-        var spec = guest.Spec;
-        var planned = await devices.ProbeAsync(GroupsOf(spec), cancel);
+        var planned = await devices.ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         _capabilities = planned.ToDictionary(device => device.Name.Value, device => device.Capabilities);
         var records = await Task.WhenAll(devices.InOrder.Select(device => device.AskAsync<SetupRecord>(
             (reply, token) => new DeviceMessage.ReadSetup(reply, token), cancel)));
         return new SourceCommand.SetupRead(records, planned, time.GetUtcNow());
     }
-
-    internal static IReadOnlyDictionary<string, int> GroupsOf(LaunchSpec spec) => PeerToPeerGroups.Of(
-        spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
 
     private async Task<SourceCommand> ConnectAsync(SourceEffect.ConnectTransfer connect, CancellationToken cancel)
     {
@@ -87,23 +84,39 @@ public sealed class SourceSession(
         var devices = Open(_devices);
         await using (var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel))
             await machine.SetPauseDeadlineAsync(deadline, cancel);
-        return await MoveAsync(DeviceName.Machine, DeviceState.Stop, cancel);
+        return await MoveAsync(new SourceEffect.MoveDevice(DeviceName.Machine, DeviceState.Stop), cancel);
     }
 
     /// <summary>On the way back a guest that kept itself stands elsewhere than the session thinks: read, then move.</summary>
-    private async Task<SourceCommand> MoveAsync(DeviceName device, DeviceState target, CancellationToken cancel)
+    private async Task<SourceCommand> MoveAsync(SourceEffect.MoveDevice move, CancellationToken cancel)
     {
+        var (device, target) = (move.Device, move.Target);
         var state = State();
         var devices = _devices ?? await OpenDevicesAsync(state.Fence);
         if (state.Phase == SourcePhase.Keeping)
         {
-            var stands = await devices.ReadStateAsync(device, cancel);
-            if (stands != state.Devices[device.Value].State)
+            if (await devices.FindAsync(device, cancel) is { } stands && stands != state.Devices[device.Value].State)
                 return new SourceCommand.DeviceArrived(device, stands, time.GetUtcNow());
+            if (device != DeviceName.Machine) return await ReturnAsync(devices, move, cancel);
         }
 
-        var reached = await devices.MoveAsync(device, target, cancel);
+        var reached = await devices.MoveAsync(device, target, move.Limit, cancel);
         return new SourceCommand.DeviceArrived(device, reached, time.GetUtcNow());
+    }
+
+    private async Task<SourceCommand> ReturnAsync(SessionDevices devices, SourceEffect.MoveDevice move, CancellationToken cancel)
+    {
+        var (stands, failure) = await devices.ReturnAsync(move.Device, move.Target, move.Limit, "source", cancel);
+        return failure is { } failed
+            ? new SourceCommand.Failed(move.Device, failed.Code, failed.Reason, time.GetUtcNow(), stands)
+            : new SourceCommand.DeviceArrived(move.Device, move.Target, time.GetUtcNow());
+    }
+
+    private async Task<SourceCommand> IsolateAsync(DeviceName device, CancellationToken cancel)
+    {
+        var devices = _devices ?? await OpenDevicesAsync(State().Fence);
+        await devices.IsolateAsync(device, cancel);
+        return new SourceCommand.DeviceIsolated(device, time.GetUtcNow());
     }
 
     private async Task<SourceCommand> CastAsync(SourceEffect.CastVote cast, CancellationToken cancel)
@@ -129,14 +142,9 @@ public sealed class SourceSession(
     {
         var stands = await Task.WhenAll(devices.InOrder.Select(async device =>
         {
-            try
-            {
-                return (device.Device, State: await devices.ReadStateAsync(device.Device, cancel));
-            }
-            catch (Exception error) when (error is IOException or ActorFailedException && device.Device != DeviceName.Machine)
-            {
-                return (device.Device, State: DeviceState.Error);
-            }
+            var stands = await devices.FindAsync(device.Device, cancel);
+            if (stands is null && device.Device == DeviceName.Machine) throw new IOException("the machine does not tell where it stands");
+            return (device.Device, State: stands ?? DeviceState.Error);
         }));
         return stands.ToDictionary(pair => pair.Device.Value, pair => pair.State);
     }
@@ -167,7 +175,7 @@ public sealed class SourceSession(
     {
         var state = State();
         var devices = _devices ?? await OpenDevicesAsync(state.Fence);
-        await Task.WhenAll(state.Members.Select(device => devices.MoveAsync(device.Name, DeviceState.Stop, cancel)));
+        await Task.WhenAll(state.Members.Select(device => devices.MoveAsync(device.Name, DeviceState.Stop, null, cancel)));
         return await devices.ReadContentDigestsAsync(cancel);
     }
 

@@ -26,11 +26,13 @@ public sealed record MigrationPlan(
 /// <param name="Dropped">optional state sections that the destination's template says it will drop.</param>
 /// <param name="NoWayBack">why the guest could not come back to its source; empty: it could.</param>
 /// <param name="PassedOver">every other host, where the destination was searched for; empty where it was named.</param>
+/// <param name="Quiesce">how the guest's devices come to a stand and run again; null: a plan of an earlier release.</param>
 public sealed record PlanFindings(
     IReadOnlyList<Refusal> Unknown,
     IReadOnlyList<DroppedSections> Dropped,
     IReadOnlyList<Refusal> NoWayBack,
-    IReadOnlyList<PassedOver> PassedOver);
+    IReadOnlyList<PassedOver> PassedOver,
+    QuiescePlan? Quiesce = null);
 
 /// <summary>A host that a search did not choose.</summary>
 /// <param name="Reasons">why it cannot take the guest; empty: it could, and ranks lower.</param>

@@ -2,7 +2,6 @@ using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
-using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Protocol.Coordinator;
 
@@ -45,26 +44,6 @@ public static class PlanningRules
         }
 
         return new HostJudgement(ranking.Host, refusals, unknown, dropped, back);
-    }
-
-    /// <summary>A group migrates only if every member can be P2P-quiet; a device that is alone needs no P2P support.</summary>
-    /// <param name="devices">each with the names of those it does P2P DMA into.</param>
-    /// <param name="capabilities">by device; one that is not known is not judged here.</param>
-    public static IEnumerable<Refusal> JudgePeerToPeer(
-        IReadOnlyList<(string Name, IReadOnlyList<string> Peers)> devices,
-        IReadOnlyDictionary<string, MigrationCapabilities> capabilities, HostName host, CompatibilitySide side)
-    {
-        var edges = devices.SelectMany(device => device.Peers.Select(peer => (From: device.Name, To: peer)))
-            .Where(edge => edge.From != edge.To && devices.Any(device => device.Name == edge.To)).ToList();
-        foreach (var (name, _) in devices)
-        {
-            if (!capabilities.TryGetValue(name, out var known) || known.HasFlag(MigrationCapabilities.P2P)) continue;
-            foreach (var (from, to) in edges.Where(edge => edge.From == name || edge.To == name))
-                yield return new Refusal(
-                    "group.not-quiet", $"{name}: does P2P DMA ({from} into {to}) but cannot be P2P-quiet on {host}",
-                    $"remove the P2P edge from {from} to {to}, or use a device with P2P support",
-                    name, $"{MigrationCapabilities.P2P}", $"{known}", side);
-        }
     }
 
     /// <summary>Whether the two daemons' data planes understand each other.</summary>
@@ -112,9 +91,10 @@ public static class PlanningRules
 /// <param name="Unknown">what nobody can tell without the real devices: refuses unless it is accepted by name.</param>
 /// <param name="Dropped">optional state sections that it does not know and would drop.</param>
 /// <param name="NoWayBack">why the guest could not come back from it; a warning, no refusal.</param>
+/// <param name="Quiesce">how the guest's devices come to a stand; null: not planned, or something is in the way.</param>
 public sealed record HostJudgement(
     HostName Host, IReadOnlyList<Refusal> Refusals, IReadOnlyList<Refusal> Unknown, IReadOnlyList<DroppedSections> Dropped,
-    IReadOnlyList<Refusal> NoWayBack)
+    IReadOnlyList<Refusal> NoWayBack, QuiescePlan? Quiesce = null)
 {
     /// <param name="unknownAccepted">an operator takes unknown verdicts upon himself.</param>
     public bool Takes(bool unknownAccepted) => Refusals.Count == 0 && (unknownAccepted || Unknown.Count == 0);

@@ -42,8 +42,12 @@ public abstract record DestinationCommand(DateTimeOffset At)
     /// <summary>The daemon came back and found this session in its journal; its connections are gone.</summary>
     public sealed record Restarted(DateTimeOffset At) : DestinationCommand(At);
 
+    /// <summary>Nothing of this device is mapped for a peer any more, and nothing of a peer for it.</summary>
+    public sealed record DeviceIsolated(DeviceName Device, DateTimeOffset At) : DestinationCommand(At);
+
     /// <param name="Device">the device at fault, if one is.</param>
-    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At)
+    /// <param name="Stands">where it stands now, asked for after the failure; null: it was not asked, or does not tell.</param>
+    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At, DeviceState? Stands = null)
         : DestinationCommand(At);
 
     public sealed record GuestDied(string Reason, DateTimeOffset At) : DestinationCommand(At);

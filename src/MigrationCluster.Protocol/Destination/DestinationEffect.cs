@@ -13,7 +13,11 @@ public abstract record DestinationEffect
     /// <summary>Put each source record to the real device.</summary>
     public sealed record ConfirmSetup : DestinationEffect;
 
-    public sealed record MoveDevice(DeviceName Device, DeviceState Target) : DestinationEffect;
+    /// <param name="Limit">after which it has failed; null: as long as a command may take.</param>
+    public sealed record MoveDevice(DeviceName Device, DeviceState Target, TimeSpan? Limit = null) : DestinationEffect;
+
+    /// <summary>Have the guest process unmap every P2P edge of a device that is left behind, and run without it.</summary>
+    public sealed record Isolate(DeviceName Device) : DestinationEffect;
 
     /// <summary>Take pages and device state until the manifest agrees.</summary>
     public sealed record Receive : DestinationEffect;

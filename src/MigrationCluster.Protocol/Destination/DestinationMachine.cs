@@ -126,9 +126,13 @@ public sealed class DestinationMachine
 
             // The permit is taken: this host owns the guest, with or without that device. Nothing is given back.
             case DestinationCommand.Failed { Device: { } device } failed when s.Phase == DestinationPhase.Resuming:
-                return device == DeviceName.Machine
+                return device == DeviceName.Machine || !s.Devices.ContainsKey(device.Value)
                     ? Accept()
-                    : DecideArrival(s, new DestinationCommand.DeviceArrived(device, DeviceState.Error, failed.At));
+                    : Resume(s, device, failed.Stands ?? DeviceState.Error, MemberStanding.GivenUp, failed.At);
+
+            case DestinationCommand.DeviceIsolated isolated
+                when s.Phase == DestinationPhase.Resuming && s.Devices.TryGetValue(isolated.Device.Value, out var alone):
+                return Resume(s, alone.Name, alone.State, MemberStanding.Isolated, isolated.At);
 
             // Whether the permit is in the file is not known: it is asked for again until the guest process has answered or died.
             // A failure here would have the only guest that may run given up.
@@ -162,11 +166,20 @@ public sealed class DestinationMachine
         {
             DestinationPhase.Arming when after.Devices.Values.All(device => device.State == DeviceState.Resuming) =>
                 Accept(reached, new SetupAccepted(s.Migration, arrived.At)),
-            DestinationPhase.Resuming when after.Members.All(device => device.State is DeviceState.Running or DeviceState.Error)
-                && after.Machine.State == DeviceState.Running =>
-                Accept(reached, new GuestResumed(s.Migration, arrived.At)),
+            DestinationPhase.Resuming => Resume(s, arrived.Device, arrived.State, MemberStanding.Member, arrived.At),
             _ => Accept(reached),
         };
+    }
+
+    /// <summary>One more device runs, or is left behind; when that was the last, the guest has resumed.</summary>
+    private static Accepted<AgentEvent> Resume(
+        DestinationState s, DeviceName device, DeviceState state, MemberStanding standing, DateTimeOffset at)
+    {
+        var reached = new DeviceStateReached(s.Migration, at, device, state, standing);
+        var after = s.With(device, state, standing);
+        return RunningBarrier.IsOver([.. after.Members]) && after.Machine.State == DeviceState.Running
+            ? Accept(reached, new GuestResumed(s.Migration, at))
+            : Accept(reached);
     }
 
     public DestinationState Evolve(DestinationState state, AgentEvent @event) => @event switch
@@ -195,7 +208,7 @@ public sealed class DestinationMachine
         SetupConfirmed => state with { Phase = DestinationPhase.Arming },
         SetupAccepted => state with { Phase = DestinationPhase.Receiving },
         SetupRefused => state with { Failure = "setup refused" },
-        DeviceStateReached e => state.With(e.Device, e.State),
+        DeviceStateReached e => state.With(e.Device, e.State, e.Standing),
         StreamComplete e => state with { Phase = DestinationPhase.Loading, Digest = e.Digest },
         DestinationVerified => state with { Phase = DestinationPhase.Verified },
         RunRequested e => state with { Phase = DestinationPhase.Permitting, Fence = e.Fence },
@@ -229,11 +242,13 @@ public sealed class DestinationMachine
 
     private static IReadOnlyList<DestinationEffect> ResumingEffects(DestinationState state)
     {
-        var moves = RunningBarrier.Next([.. state.Members]).ToList();
-        return moves.Count > 0
-            ? [.. moves.Select(move => new DestinationEffect.MoveDevice(move.Device.Name, move.Target))]
-            : Move([state.Machine], DeviceState.Running);
+        var steps = RunningBarrier.Next([.. state.Members]);
+        return steps.Count > 0 ? [.. steps.Select(Effect)] : Move([state.Machine], DeviceState.Running);
     }
+
+    private static DestinationEffect Effect(BarrierStep step) => step is BarrierStep.Move move
+        ? new DestinationEffect.MoveDevice(step.Device.Name, move.Target, MemberLimits.OnTheWayBack)
+        : new DestinationEffect.Isolate(step.Device.Name);
 
     private static IReadOnlyList<DestinationEffect> Move(IEnumerable<PlannedDevice> devices, DeviceState target) =>
         [.. devices.Where(device => device.State != target).Select(device =>

@@ -52,8 +52,10 @@ public sealed record DestinationState(
 
     public IEnumerable<PlannedDevice> Members => Devices.Values.Where(device => device.Name != DeviceName.Machine);
 
-    public DestinationState With(DeviceName device, DeviceState state) => this with
+    public DestinationState With(DeviceName device, DeviceState state, MemberStanding standing = MemberStanding.Member)
     {
-        Devices = Devices.SetItem(device.Value, Devices[device.Value] with { State = state }),
-    };
+        var before = Devices[device.Value];
+        var after = before with { State = state, Standing = standing > before.Standing ? standing : before.Standing };
+        return this with { Devices = Devices.SetItem(device.Value, after) };
+    }
 }

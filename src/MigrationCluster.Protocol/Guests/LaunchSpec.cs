@@ -22,19 +22,21 @@ public sealed record LaunchSpec(
 /// <param name="Seed">of the access pattern.</param>
 public sealed record LaunchVcpus(int Count, string Pattern, int DirtyRateMiBps, ulong Seed);
 
-/// <param name="Model">an emulated device model: net, gpu, serial; null: <paramref name="Command"/> serves the device.</param>
+/// <param name="Model">an emulated device model: net, gpu, serial, legacy; null: <paramref name="Command"/> serves the device.</param>
 /// <param name="Parameters">configuration parameters, by the model's own names; absent ones are off.</param>
 /// <param name="PeerToPeer">names of devices of the same guest this one does P2P DMA into.</param>
 /// <param name="Version">a version of the model: an alias of parameter values, of which explicit ones win; null: none.</param>
 /// <param name="Command">program and arguments of a vfio-user server that somebody else wrote, instead of a model; <c>{socket}</c> in it
 /// becomes the path it is to listen on.</param>
+/// <param name="PeerToPeerRemovable">its P2P mappings may be removed while a migration has the guest stand still.</param>
 public sealed record LaunchDevice(
     string Name,
     string? Model,
     IReadOnlyDictionary<string, string> Parameters,
     IReadOnlyList<string> PeerToPeer,
     string? Version = null,
-    IReadOnlyList<string>? Command = null)
+    IReadOnlyList<string>? Command = null,
+    bool PeerToPeerRemovable = false)
 {
     /// <summary>What stands for the path of the socket in a command.</summary>
     public const string SocketPlaceholder = "{socket}";

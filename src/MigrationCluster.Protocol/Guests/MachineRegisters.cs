@@ -36,4 +36,14 @@ public static class MachineRegisters
 
     /// <summary>P2P writes refused because the peer stood still; of this guest process only.</summary>
     public const ulong PeerWritesRefused = 0x40;
+
+    /// <summary>Devices that were left behind, a bit a slot: nothing of them is mapped for a peer any more; of this guest process only.</summary>
+    public const ulong IsolatedDevices = 0x48;
+}
+
+/// <summary>Parameters of the machine's setup record that others than the machine read.</summary>
+public static class MachineParameters
+{
+    /// <summary>The P2P mappings of the guest (<see cref="Migration.PeerGraph.Write"/>).</summary>
+    public const string PeerToPeer = "peer-to-peer";
 }

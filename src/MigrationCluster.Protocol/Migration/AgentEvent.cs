@@ -64,7 +64,22 @@ public abstract record AgentEvent(MigrationId Migration, DateTimeOffset At)
 /// <summary>One device as the machines plan with it.</summary>
 /// <param name="Group">number of its P2P group; members of one group quiesce together.</param>
 /// <param name="State">where the real device stood when it was opened.</param>
-public sealed record PlannedDevice(DeviceName Name, MigrationCapabilities Capabilities, int Group, DeviceState State);
+/// <param name="Standing">what it is to the others of the guest.</param>
+public sealed record PlannedDevice(
+    DeviceName Name, MigrationCapabilities Capabilities, int Group, DeviceState State,
+    MemberStanding Standing = MemberStanding.Member);
+
+/// <summary>What a device is to the others on the way back to Running. It only grows.</summary>
+public enum MemberStanding
+{
+    Member = 0,
+
+    /// <summary>It refused a move, or took too long: it is asked for nothing any more.</summary>
+    GivenUp,
+
+    /// <summary>None of its P2P edges is mapped any more, in either direction, and the machine does not wait for it.</summary>
+    Isolated,
+}
 
 /// <summary>Either side: a coordinator of a later term commands this attempt now; earlier ones are refused.</summary>
 public sealed record FenceRaised(MigrationId Migration, DateTimeOffset At, Fence Fence) : AgentEvent(Migration, At);
@@ -84,7 +99,11 @@ public sealed record PreCopyStarted(
     : AgentEvent(Migration, At);
 
 /// <summary>Either side: a device stands in this state now.</summary>
-public sealed record DeviceStateReached(MigrationId Migration, DateTimeOffset At, DeviceName Device, DeviceState State)
+/// <param name="State">of one that does not tell: Error.</param>
+/// <param name="Standing">what it is to the others from now on; what it was once, it stays at least.</param>
+public sealed record DeviceStateReached(
+    MigrationId Migration, DateTimeOffset At, DeviceName Device, DeviceState State,
+    MemberStanding Standing = MemberStanding.Member)
     : AgentEvent(Migration, At);
 
 /// <summary>Source: connections to the destination are up, dirty logs run.</summary>

@@ -44,8 +44,12 @@ public abstract record SourceCommand(DateTimeOffset At)
         IReadOnlyList<string> Residue, IReadOnlyDictionary<string, string> ContentDigests, DateTimeOffset At)
         : SourceCommand(At);
 
+    /// <summary>Nothing of this device is mapped for a peer any more, and nothing of a peer for it.</summary>
+    public sealed record DeviceIsolated(DeviceName Device, DateTimeOffset At) : SourceCommand(At);
+
     /// <param name="Device">the device at fault, if one is.</param>
-    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At)
+    /// <param name="Stands">where it stands now, asked for after the failure; null: it was not asked, or does not tell.</param>
+    public sealed record Failed(DeviceName? Device, string Code, string Reason, DateTimeOffset At, DeviceState? Stands = null)
         : SourceCommand(At);
 
     /// <summary>The daemon came back and found this session in its journal; its connections are gone.</summary>

@@ -14,7 +14,11 @@ public abstract record SourceEffect
     public sealed record ConnectTransfer(string DataEndpoint, string Token) : SourceEffect;
 
     /// <summary>Ask one device (or the machine) for one arc.</summary>
-    public sealed record MoveDevice(DeviceName Device, DeviceState Target) : SourceEffect;
+    /// <param name="Limit">after which it has failed; null: as long as a command may take.</param>
+    public sealed record MoveDevice(DeviceName Device, DeviceState Target, TimeSpan? Limit = null) : SourceEffect;
+
+    /// <summary>Have the guest process unmap every P2P edge of a device that is left behind, and run without it.</summary>
+    public sealed record Isolate(DeviceName Device) : SourceEffect;
 
     /// <summary>Set the pause deadline, then pause the machine.</summary>
     public sealed record PauseMachine(TimeSpan PauseDeadline) : SourceEffect;

@@ -113,6 +113,11 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 && read.Devices.FirstOrDefault(device => device.State == DeviceState.Error) is { } broken:
                 return Accept(InError(s, broken.Name, read.At));
 
+            case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup
+                && read.Devices.FirstOrDefault(device => device.State != DeviceState.Running && device.Name != DeviceName.Machine) is { } left:
+                return Accept(new SourceFailed(s.Migration, read.At, "device.not-running",
+                    $"{left.Name} of {s.Guest} stands in {left.State}, where an earlier attempt left it behind; only a reset brings it back"));
+
             case SourceCommand.SetupRead read when s.Phase == SourcePhase.CollectingSetup && Unquiet(read.Devices) is { } member:
                 return Accept(new SourceFailed(s.Migration, read.At, "group.not-quiet",
                     $"{member.Name} does P2P DMA with other devices of {s.Guest} but cannot be P2P-quiet; remove the edge"));
@@ -132,6 +137,12 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
             case SourceCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
                 return DecideArrival(s, arrived);
+
+            case SourceCommand.DeviceIsolated isolated
+                when s.Phase == SourcePhase.Keeping && s.Devices.TryGetValue(isolated.Device.Value, out var alone):
+                return Kept(
+                    s.With(alone.Name, alone.State, MemberStanding.Isolated),
+                    [new DeviceStateReached(s.Migration, isolated.At, alone.Name, alone.State, MemberStanding.Isolated)], isolated.At);
 
             case SourceCommand.FinalSent sent when s.Phase == SourcePhase.Copying:
                 return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals));
@@ -234,8 +245,8 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
     private static Accepted<AgentEvent> Kept(SourceState after, List<AgentEvent> events, DateTimeOffset at)
     {
-        bool devicesRun = after.Members.All(device => device.State is DeviceState.Running or DeviceState.Error);
-        bool runs = after.Devices.IsEmpty || (devicesRun && after.Machine.State == DeviceState.Running);
+        bool runs = after.Devices.IsEmpty
+            || (RunningBarrier.IsOver([.. after.Members]) && after.Machine.State == DeviceState.Running);
         if (runs) events.Add(new GuestKept(after.Migration, at));
         return new Accepted<AgentEvent>(events);
     }
@@ -243,13 +254,15 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
     private static Decision<AgentEvent> DecideFailure(SourceState s, SourceCommand.Failed failed)
     {
         var events = new List<AgentEvent>();
-        // On the way back a broken device must not hold the others: it is left in Error, named, and the guest goes on.
+        // On the way back a device that fails must not hold the others: it is given up, named, and the guest goes on without it. Where it
+        // stands is not taken for granted: a failed move may rest anywhere.
         if (s.Phase == SourcePhase.Keeping && failed.Device is { } device && device != DeviceName.Machine
             && s.Devices.ContainsKey(device.Value))
         {
             events.Add(new SourceFailed(s.Migration, failed.At, failed.Code, failed.Reason));
-            events.Add(new DeviceStateReached(s.Migration, failed.At, device, DeviceState.Error));
-            return Kept(s.With(device, DeviceState.Error), events, failed.At);
+            var stands = failed.Stands ?? DeviceState.Error;
+            events.Add(new DeviceStateReached(s.Migration, failed.At, device, stands, MemberStanding.GivenUp));
+            return Kept(s.With(device, stands, MemberStanding.GivenUp), events, failed.At);
         }
 
         bool working = s.Phase is > SourcePhase.New and < SourcePhase.Sent;
@@ -280,7 +293,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             MaxDowntime = e.MaxDowntime,
         },
         TransferOpened => state with { TransferOpen = true },
-        DeviceStateReached e => state.With(e.Device, e.State),
+        DeviceStateReached e => state.With(e.Device, e.State, e.Standing),
         IterationFinished e => state with
         {
             Iteration = e.Iteration,
@@ -311,7 +324,8 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         SourcePhase.PreCopy when state.Failure is null => PreCopyEffects(state),
         SourcePhase.Pausing when state.Failure is null => [new SourceEffect.PauseMachine(state.PauseDeadline)],
         SourcePhase.Quiescing when state.Failure is null => Move(
-            state.Members.Where(device => !IsQuiet(device)).Select(device => (device, QuietTarget(device)))),
+            state.Members.Where(device => !IsQuiet(device)).Select(device => (device, QuietTarget(device))),
+            MemberLimits.InBlackout(state.PauseDeadline)),
         SourcePhase.Stopping when state.Failure is null => StoppingEffects(state),
         SourcePhase.Copying when state.Failure is null => [new SourceEffect.SendFinal()],
         SourcePhase.Yielding => [new SourceEffect.CastVote(Vote.Yielded, state.Fence)],
@@ -337,23 +351,27 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
     {
         var moves = Move(state.Members
             .Where(device => device.State != DeviceState.StopCopy)
-            .Select(device => (device, DeviceState.StopCopy)));
+            .Select(device => (device, DeviceState.StopCopy)), MemberLimits.InBlackout(state.PauseDeadline));
         return moves.Count > 0 ? moves : Move([(state.Machine, DeviceState.StopCopy)]);
     }
 
     private static IReadOnlyList<SourceEffect> KeepingEffects(SourceState state)
     {
-        var moves = RunningBarrier.Next([.. state.Members]).ToList();
-        if (moves.Count > 0)
-            return [.. moves.Select(move => new SourceEffect.MoveDevice(move.Device.Name, move.Target))];
+        var steps = RunningBarrier.Next([.. state.Members]);
+        if (steps.Count > 0) return [.. steps.Select(Effect)];
         return state.Devices.IsEmpty || state.Machine.State == DeviceState.Running
             ? Nothing
             : Move([(state.Machine, DeviceState.Running)]);
     }
 
-    private static IReadOnlyList<SourceEffect> Move(IEnumerable<(PlannedDevice Device, DeviceState Target)> moves) =>
+    private static SourceEffect Effect(BarrierStep step) => step is BarrierStep.Move move
+        ? new SourceEffect.MoveDevice(step.Device.Name, move.Target, MemberLimits.OnTheWayBack)
+        : new SourceEffect.Isolate(step.Device.Name);
+
+    private static IReadOnlyList<SourceEffect> Move(
+        IEnumerable<(PlannedDevice Device, DeviceState Target)> moves, TimeSpan? limit = null) =>
         [.. moves.Select(move => new SourceEffect.MoveDevice(
-            move.Device.Name, RunningBarrier.Arc(move.Device, move.Target)))];
+            move.Device.Name, RunningBarrier.Arc(move.Device, move.Target), limit))];
 
     private static bool IsQuiet(PlannedDevice device) =>
         !RunningBarrier.HasP2P(device) || device.State is not (DeviceState.Running or DeviceState.PreCopy);

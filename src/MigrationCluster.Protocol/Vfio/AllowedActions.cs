@@ -51,4 +51,9 @@ public static class AllowedActions
     /// <summary>Whether every one of the actions given is allowed.</summary>
     public static bool Allows(BackEnd backEnd, DeviceState state, DeviceAction action) =>
         (In(backEnd, state) & action) == action;
+
+    /// <summary>The same as a reason, for whoever asked.</summary>
+    /// <returns>null: the action is allowed.</returns>
+    public static string? Refusal(BackEnd backEnd, string device, DeviceState state, DeviceAction action) =>
+        Allows(backEnd, state, action) ? null : $"{device} allows no {action} in {state}";
 }

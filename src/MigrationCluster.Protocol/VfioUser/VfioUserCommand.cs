@@ -44,4 +44,5 @@ public enum ExtensionCommand : ushort
     CastVote = 0x4d12,
     SetPauseDeadline = 0x4d13,
     ShutDown = 0x4d14,
+    IsolateDevice = 0x4d15,
 }

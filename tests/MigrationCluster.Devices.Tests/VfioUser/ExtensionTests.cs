@@ -157,6 +157,8 @@ public sealed class ExtensionTests : IAsyncLifetime
         using (var memory = _client.MapRegion(1)) Assert.Equal(layout.Windows[0].SizeBytes, (ulong)memory.Length);
         await _client.SetPauseDeadlineAsync(TimeSpan.FromMilliseconds(1500), default);
         Assert.Equal(TimeSpan.FromMilliseconds(1500), _endpoint.Deadline);
+        await _client.IsolateDeviceAsync(new DeviceName("gpu0"), default);
+        Assert.Equal(new DeviceName("gpu0"), _endpoint.Isolated);
         await _client.ShutDownAsync(default);
         Assert.True(_endpoint.IsShutDown);
     }

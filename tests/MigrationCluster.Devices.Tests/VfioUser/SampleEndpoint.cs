@@ -35,6 +35,8 @@ internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachine
 
     public TimeSpan? Deadline { get; private set; }
 
+    public DeviceName? Isolated { get; private set; }
+
     public bool IsShutDown { get; private set; }
 
     public ValueTask BindAsync(GuestName guest, Fence fence, CancellationToken cancellationToken)
@@ -104,6 +106,12 @@ internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachine
     public ValueTask SetPauseDeadlineAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
         Deadline = deadline;
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken)
+    {
+        Isolated = device;
         return ValueTask.CompletedTask;
     }
 

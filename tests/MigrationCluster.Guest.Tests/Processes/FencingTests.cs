@@ -33,11 +33,15 @@ public class FencingTests
         await using var guest = await RunningGuest.StartAsync(OneSerial);
         await RefusalAsync(async () => await guest.Machine.CastVoteAsync(Vote.Yielded, null, default));
         await guest.Machine.SetStateAsync(DeviceState.Stop, default);
+        await RefusalAsync(async () => await guest.Machine.CastVoteAsync(Vote.Yielded, null, default));
+        await guest.Devices["serial0"].SetStateAsync(DeviceState.Stop, default);
         await guest.Machine.CastVoteAsync(Vote.Yielded, null, default);
         Assert.Contains("Yielded(e1)", await RefusalAsync(() => guest.Machine.SetStateAsync(DeviceState.Running, default)), StringComparison.Ordinal);
         await RefusalAsync(async () => await guest.Machine.CastVoteAsync(Vote.Kept, null, default));
 
         await guest.Machine.BindAsync(new GuestName("vm1"), Fence(2, 1), default);
+        await guest.Devices["serial0"].BindAsync(new GuestName("vm1"), Fence(2, 1), default);
+        await guest.Devices["serial0"].SetStateAsync(DeviceState.Running, default);
         await guest.Machine.SetStateAsync(DeviceState.Running, default);
         Assert.Equal(0UL, (await guest.CheckAsync()).Wrong);
     }

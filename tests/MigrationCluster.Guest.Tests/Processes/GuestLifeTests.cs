@@ -66,19 +66,6 @@ public class GuestLifeTests
     }
 
     [Fact]
-    public async Task P2P_writes_into_a_stopped_peer_are_refused_counted_and_made_up_for()
-    {
-        await using var guest = await RunningGuest.StartAsync(Specs.Full());
-        await guest.Machine.SetStateAsync(DeviceState.Stop, default);
-        // Out of order on purpose: the net is not quiet yet.
-        await guest.Devices["gpu0"].SetStateAsync(DeviceState.Stop, default);
-        await RunningGuest.Until(async () => await guest.Register(MachineRegisters.PeerWritesRefused) > 3);
-        await LocalMove.RunAsync(guest);
-        var check = await guest.CheckAsync();
-        Assert.Equal((0UL, 0UL), (check.Wrong, check.WorkErrors));
-    }
-
-    [Fact]
     public async Task The_machine_waits_for_its_devices_on_the_way_back()
     {
         await using var guest = await RunningGuest.StartAsync(Specs.Still(Specs.Device("serial0", "serial", [])));

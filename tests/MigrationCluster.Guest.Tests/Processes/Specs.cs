@@ -14,6 +14,15 @@ internal static class Specs
             Device("net1", "net", [], ("dma-rate", "10")),
         ]);
 
+    /// <summary>A gpu with two devices that do P2P DMA into it, of which one cannot be quiet.</summary>
+    public static LaunchSpec Legacy(bool removable, bool incoming = false) => new(
+        "vm1", incoming, 1, 1, MemoryMiB: 64, new LaunchVcpus(2, "hotset", 20, 42),
+        [
+            Device("net0", "net", ["gpu0"], ("dma-rate", "5"), ("p2p-rate", "200")),
+            Device("gpu0", "gpu", [], ("memory-mib", "8"), ("dirty-rate", "8")),
+            Device("legacy0", "legacy", ["gpu0"], ("dma-rate", "5"), ("p2p-rate", "200")) with { PeerToPeerRemovable = removable },
+        ]);
+
     /// <summary>One device, and vCPUs that write nothing by themselves.</summary>
     public static LaunchSpec Still(params LaunchDevice[] devices) => new(
         "vm1", false, 1, 1, MemoryMiB: 32, new LaunchVcpus(1, "uniform", 0, 1), devices);

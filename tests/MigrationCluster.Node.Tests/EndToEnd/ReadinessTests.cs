@@ -10,6 +10,7 @@ using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
 using MigrationCluster.Protocol.Vfio;
 
@@ -58,8 +59,8 @@ public sealed class ReadinessTests : EndToEndTest
             var address = new GuestAddress(new GuestName(Fleet.Guest), directory, new Fence(new Epoch(1), new Term(1)));
             var devices = new SessionDevices(
                 address, ["net0", Gpu, "serial0", "net1"], "readiness", new RecordingSupervisor(), TimeProvider.System);
-            await devices.ProbeAsync(new Dictionary<string, int>(), default);
-            await devices.MoveAsync(new DeviceName(Gpu), DeviceState.PreCopy, default);
+            await devices.ProbeAsync(new PeerGraph([], []), default);
+            await devices.MoveAsync(new DeviceName(Gpu), DeviceState.PreCopy, null, default);
             await using var machine = (MachineEndpointClient)await address.OpenAsync(DeviceName.Machine, default);
             var ram = new ScratchRam(await machine.GetMemoryLayoutAsync(default));
 
@@ -91,7 +92,7 @@ public sealed class ReadinessTests : EndToEndTest
             await transfer.DisposeAsync();
             await receiver.DisposeAsync();
             await listener.DisposeAsync();
-            await devices.MoveAsync(new DeviceName(Gpu), DeviceState.Running, default);
+            await devices.MoveAsync(new DeviceName(Gpu), DeviceState.Running, null, default);
             await devices.DisposeAsync();
             ram.Dispose();
         }

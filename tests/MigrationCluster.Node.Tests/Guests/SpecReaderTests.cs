@@ -39,6 +39,8 @@ public sealed class SpecReaderTests
     [InlineData("\"name\": \"g0\"", "\"name\": \"machine\"", "reserved for the vCPUs")]
     [InlineData("[\"g0\"]", "[\"n0\"]", "$.devices[0].peerToPeer names the device itself")]
     [InlineData("[\"g0\"]", "[\"g9\"]", "$.devices[0].peerToPeer names 'g9', which is no device of this guest")]
+    [InlineData("[\"g0\"]", "[\"other/g0\"]", "$.devices[0].peerToPeer names 'other/g0', a device of another guest")]
+    [InlineData("[\"g0\"]", "[\"g0\"], \"peerToPeerRemovable\": 1", "$.devices[0].peerToPeerRemovable is a number, not true or false")]
     [InlineData("[\"g0\"]", "[1]", "$.devices[0].peerToPeer[0] is a number")]
     [InlineData("\"template\": \"gpu\"", "\"template\": \"gpu\", \"command\": \"rm\"", "$.devices[1].command is an unknown field")]
     [InlineData("\"memoryMiB\": 64,", "\"memoryMiB\": 64, \"disk\": 1,", "$.disk is an unknown field")]

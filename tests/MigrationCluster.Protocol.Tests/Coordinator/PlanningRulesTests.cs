@@ -3,13 +3,11 @@ using MigrationCluster.Protocol.Compatibility.Fleet;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
-using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Protocol.Tests.Coordinator;
 
 public sealed class PlanningRulesTests
 {
-    private const MigrationCapabilities Quiet = MigrationCapabilities.StopCopy | MigrationCapabilities.P2P;
     private static readonly HostName Home = new("alpha");
     private static readonly HostName There = new("beta");
     private static readonly CompatibilityReason Reason = new("device.x", "1", "2", CompatibilitySide.Destination, "mend it");
@@ -48,25 +46,6 @@ public sealed class PlanningRulesTests
         Assert.True(judged.Takes(unknownAccepted: false));
         Assert.Equal(["device.x net0", "destination.template gpu0"], judged.NoWayBack.Select(why => $"{why.Code} {why.Device}"));
         Assert.Contains("alpha has 2", judged.NoWayBack[0].Message, StringComparison.Ordinal);
-    }
-
-    /// <summary>001_bc76a1a36306e397.txt: a group migrates only if every member can be P2P-quiet.</summary>
-    [Fact]
-    public void A_member_of_a_group_that_cannot_be_quiet_is_named_with_its_edge()
-    {
-        var refusals = PlanningRules.JudgePeerToPeer(
-            [("net0", ["gpu0"]), ("gpu0", []), ("serial0", [])],
-            new Dictionary<string, MigrationCapabilities>
-            {
-                ["net0"] = Quiet,
-                ["gpu0"] = MigrationCapabilities.StopCopy,
-                ["serial0"] = MigrationCapabilities.StopCopy,
-            },
-            Home, CompatibilitySide.Source);
-
-        var refusal = Assert.Single(refusals);
-        Assert.Equal(("group.not-quiet", "gpu0"), (refusal.Code, refusal.Device));
-        Assert.Contains("net0 into gpu0", refusal.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -123,6 +123,23 @@ public sealed class DestinationMachineTests
     }
 
     [Fact]
+    public void A_device_that_does_not_run_is_isolated_before_its_peers_run()
+    {
+        ReachVerified();
+        Order(new RunGuest(Id, Guest, At));
+        _destination.Tell(new DestinationCommand.PermitVoted(default));
+        _destination.Tell(new DestinationCommand.Failed(
+            new DeviceName("gpu0"), "destination.device-refused", "will not", default, DeviceState.Stop));
+        _destination.MoveAll();
+        Assert.Equal(new DestinationEffect.Isolate(new DeviceName("gpu0")), Assert.Single(_destination.Pending));
+        while (_destination.State.Phase == DestinationPhase.Resuming) _destination.MoveAll();
+        Assert.IsType<GuestResumed>(_destination.Events[^1]);
+        Assert.Equal((DeviceState.Stop, DeviceState.Running), (State("gpu0"), State("net0")));
+    }
+
+    private DeviceState State(string device) => _destination.State.Devices[device].State;
+
+    [Fact]
     public void A_restart_of_the_daemon_in_the_middle_of_the_transfer_is_a_failure_and_after_Verified_it_is_none()
     {
         ReachReceiving();

@@ -66,6 +66,7 @@ internal static class Stories
             story.Tell(effect switch
             {
                 SourceEffect.MoveDevice move => new SourceCommand.DeviceArrived(move.Device, move.Target, default),
+                SourceEffect.Isolate isolate => new SourceCommand.DeviceIsolated(isolate.Device, default),
                 SourceEffect.PauseMachine => new SourceCommand.DeviceArrived(DeviceName.Machine, DeviceState.Stop, default),
                 _ => throw new InvalidOperationException($"{effect} is no move"),
             });
@@ -73,8 +74,13 @@ internal static class Stories
 
     public static void MoveAll(this Story<DestinationState, DestinationCommand, AgentEvent, DestinationEffect> story)
     {
-        foreach (var effect in story.Pending.Cast<DestinationEffect.MoveDevice>())
-            story.Tell(new DestinationCommand.DeviceArrived(effect.Device, effect.Target, default));
+        foreach (var effect in story.Pending)
+            story.Tell(effect switch
+            {
+                DestinationEffect.MoveDevice move => new DestinationCommand.DeviceArrived(move.Device, move.Target, default),
+                DestinationEffect.Isolate isolate => new DestinationCommand.DeviceIsolated(isolate.Device, default),
+                _ => throw new InvalidOperationException($"{effect} is no move"),
+            });
     }
 
     public static IReadOnlyList<SetupRecord> NoRecords { get; } = [];
