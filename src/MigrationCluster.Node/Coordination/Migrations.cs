@@ -39,7 +39,7 @@ public sealed class Migrations(
     private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
     private const int LongestOperatorName = 64;
 
-    private readonly ConcurrentDictionary<MigrationId, Running> _running = [];
+    private readonly ConcurrentDictionary<MigrationId, RunningMigration> _running = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationView> _ended = [];
     private (DateTimeOffset Since, string Why)? _storeAway;
@@ -89,38 +89,21 @@ public sealed class Migrations(
             return;
         }
 
-        var actor = Start(id, plan.Guest, new Fence(state.Fence.Epoch, term));
-        await actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow(), node.Name), cancellationToken);
-        var heard = events.OfType<CoordinatorEvent.Observed>().Select(e => WireJson.Write(e.Event)).ToHashSet();
-        await Task.WhenAll(((HostName[])[plan.Source, plan.Destination]).Select(
-            host => CatchUpAsync(id, actor, host, heard, cancellationToken)));
-    }
-
-    /// <summary>Reads what an agent said while nobody listened for this migration, whenever it can be asked.</summary>
-    /// <param name="heard">what the journal holds already.</param>
-    private async Task CatchUpAsync(
-        MigrationId id, MigrationActor actor, HostName host, HashSet<string> heard, CancellationToken cancellationToken)
-    {
-        for (int attempt = 0; _running.TryGetValue(id, out var running) && running.Actor == actor; attempt++)
-        {
-            try
-            {
-                foreach (var said in await agents.ReadMigrationAsync(host, id, cancellationToken))
-                    if (!heard.Contains(WireJson.Write(said)))
-                        await actor.AskAsync(new CoordinatorCommand.Hear(said, time.GetUtcNow()), cancellationToken);
-                return;
-            }
-            catch (AgentUnreachableException)
-            {
-                await Task.Delay(BackOff.Delay(attempt), time, cancellationToken);
-            }
-        }
+        var running = Start(id, plan.Guest, new Fence(state.Fence.Epoch, term));
+        await running.Actor.AskAsync(new CoordinatorCommand.TakeOver(term, time.GetUtcNow(), node.Name), cancellationToken);
+        await running.CatchUpAsync(plan, events, cancellationToken);
     }
 
     /// <summary>Lets go of a migration: another coordinator has it, or it has ended.</summary>
     public async Task LetGoAsync(MigrationId id)
     {
-        if (_running.TryRemove(id, out var running)) await running.Actor.DisposeAsync();
+        if (_running.TryRemove(id, out var running)) await running.DisposeAsync();
+    }
+
+    /// <summary>A later term has it. Should that still be this coordinator's, the next round finds it in nobody's hands and takes it on.</summary>
+    private async Task LetGoAsync(RunningMigration fencedOut)
+    {
+        if (_running.TryRemove(KeyValuePair.Create(fencedOut.Id, fencedOut))) await fencedOut.DisposeAsync();
     }
 
     /// <summary>Marks what has ended as such in the store, so that nobody takes it on again, and lets go of it.</summary>
@@ -176,7 +159,7 @@ public sealed class Migrations(
             var plan = new MigrationPlan(
                 id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
                 chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings);
-            return (Start(id, row.Guest, fence), plan);
+            return (Start(id, row.Guest, fence).Actor, plan);
         }
         finally
         {
@@ -313,9 +296,8 @@ public sealed class Migrations(
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var id in _running.Keys) await LetGoAsync(id);
-        _planning.Dispose();
-        _opening.Dispose();
+        // The semaphores hold nothing to be disposed of, and a request that outlasts this coordinator still has to release them.
+        foreach (var id in _running.Keys.OrderBy(id => id.Value, StringComparer.Ordinal)) await LetGoAsync(id);
     }
 
     private async Task<(CoordinatorState State, IReadOnlyList<CoordinatorEvent> Events)> ReadAsync(
@@ -379,19 +361,15 @@ public sealed class Migrations(
         return await destinations.ChooseAsync(record, request.To, request.AcceptUnknownBy is not null, cancellationToken);
     }
 
-    private MigrationActor Start(MigrationId id, GuestName guest, Fence fence)
+    private RunningMigration Start(MigrationId id, GuestName guest, Fence fence)
     {
-        var projection = new MigrationProjection();
-        var effects = new CoordinatorEffects(id, guest, rows, agents, time);
-        var actor = new MigrationActor($"migration/{id}", machine, CoordinatorState.New,
-            new MigrationEventLog(journal, id, fence), effects.Runner, supervisor, time, projection);
-        effects.State = () => actor.State;
-        _running[id] = new Running(actor, projection);
-        actor.Start();
-        return actor;
+        var running = _running[id] = new RunningMigration(
+            id, guest, fence, machine, rows, journal, agents, supervisor, time, fencedOut => _ = LetGoAsync(fencedOut));
+        running.Actor.Start();
+        return running;
     }
 
-    private Running? Find(string id) => _running.GetValueOrDefault(new MigrationId(id));
+    private RunningMigration? Find(string id) => _running.GetValueOrDefault(new MigrationId(id));
 
     private static HttpRefusal NoMigration(string id) =>
         HttpRefusal.NotFound(ErrorCodes.MigrationUnknown, $"there is no migration {id}", "see `migctl migration list`");
@@ -402,6 +380,4 @@ public sealed class Migrations(
     private static HttpRefusal Migrating(GuestRow row) => HttpRefusal.Conflict(
         ErrorCodes.GuestMigrating, $"{row.Guest} is already migrating to {row.Destination}: {row.Attempt}",
         $"watch it with `migctl migration watch {row.Attempt}`, or cancel it");
-
-    private sealed record Running(MigrationActor Actor, MigrationProjection Projection);
 }

@@ -62,13 +62,13 @@ public sealed class Tenures(
                 told = ownership.ToldAsync(rest.Token);
                 await RoundAsync(stoppingToken);
             }
-            catch (Exception error) when (!stoppingToken.IsCancellationRequested)
-            {
-                problem = error.Message;
-            }
-            catch (OperationCanceledException)
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
             {
                 return;
+            }
+            catch (Exception error)
+            {
+                problem = error.Message;
             }
 
             migrations.StoreStands(problem);

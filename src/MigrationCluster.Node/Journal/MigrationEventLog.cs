@@ -13,12 +13,22 @@ namespace MigrationCluster.Node.Journal;
 public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId migration, Fence fence)
     : IEventLog<CoordinatorEvent>
 {
-    public ValueTask AppendAsync(IReadOnlyList<CoordinatorEvent> events, CancellationToken cancellationToken) =>
-        journal.AppendAsync(
-            migration, fence, [.. events.Select(e => ToEntry(e))], events.Any(IsDurable), cancellationToken);
+    /// <summary>How many entries the machine's state is made of.</summary>
+    private int _length;
 
-    public async ValueTask<IReadOnlyList<CoordinatorEvent>> ReadAsync(CancellationToken cancellationToken) =>
-        [.. (await journal.ReadAsync(migration, cancellationToken)).Select(e => WireJson.Read<CoordinatorEvent>(e.Body)).Select(Mine)];
+    public async ValueTask AppendAsync(IReadOnlyList<CoordinatorEvent> events, CancellationToken cancellationToken)
+    {
+        await journal.AppendAsync(
+            migration, fence, _length, [.. events.Select(e => ToEntry(e))], events.Any(IsDurable), cancellationToken);
+        _length += events.Count;
+    }
+
+    public async ValueTask<IReadOnlyList<CoordinatorEvent>> ReadAsync(CancellationToken cancellationToken)
+    {
+        var entries = await journal.ReadAsync(migration, cancellationToken);
+        _length = entries.Count;
+        return [.. entries.Select(e => WireJson.Read<CoordinatorEvent>(e.Body)).Select(Mine)];
+    }
 
     /// <summary>Whoever was replaced must not act on what his successor wrote: he would speak under its term.</summary>
     private CoordinatorEvent Mine(CoordinatorEvent e) =>

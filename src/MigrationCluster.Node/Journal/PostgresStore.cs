@@ -11,7 +11,8 @@ namespace MigrationCluster.Node.Journal;
 /// </summary>
 /// <remarks>
 /// An append locks the migration's row of <c>terms</c> and checks the term in the same transaction: a coordinator that lost
-/// a migration writes nothing more of it, however late its statement arrives. After a COMMIT whose answer was lost a swap is
+/// a migration writes nothing more of it, however late its statement arrives; and how many entries the writer knows of: one that lives on
+/// past a crash of the server that took its last entries must not write on as if they were there. After a COMMIT whose answer was lost a swap is
 /// read again; only if the row then stands as it was meant to is the answer yes. An append is made again under its own id: the lock it takes
 /// waits for the transaction whose answer was lost, and if that one got through, nothing is written twice. What is not durable commits with
 /// synchronous_commit off: a crash of the server may lose its last moments, never a later commit without an earlier one.
@@ -95,27 +96,32 @@ public sealed class PostgresStore : IEngine
     }
 
     public async ValueTask AppendAsync(
-        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken)
+        MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken)
     {
         var append = Guid.NewGuid();
         try
         {
-            await AppendAsync(append, migration, fence, entries, durable, cancellationToken);
+            await AppendAsync(append, migration, fence, after, entries, durable, cancellationToken);
         }
-        catch (IOException)
+        catch (IOException error) when (error is not JournalChangedException)
         {
             // Whether it got through is not known: the same append once more.
-            await AppendAsync(append, migration, fence, entries, durable, cancellationToken);
+            await AppendAsync(append, migration, fence, after, entries, durable, cancellationToken);
         }
     }
 
     private Task<int> AppendAsync(
-        Guid append, MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken) =>
+        Guid append, MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable,
+        CancellationToken cancellationToken) =>
         _database.TransactAsync(durable, async (db, tx) =>
         {
             var current = new Term((ulong)(await db.ExecuteScalarAsync<long?>(
                 "SELECT term FROM terms WHERE migration = @Value FOR UPDATE", new { migration.Value }, tx) ?? 0));
             if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
+            int found = await db.ExecuteScalarAsync<int>(
+                "SELECT COUNT(*)::int FROM journal WHERE migration = @Value AND append IS DISTINCT FROM @append",
+                new { migration.Value, append }, tx);
+            if (found != after) throw new JournalChangedException(migration, after, found);
             return await db.ExecuteAsync(
                 """
                 INSERT INTO journal (migration, epoch, term, type, body, append)

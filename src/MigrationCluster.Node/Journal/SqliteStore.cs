@@ -52,13 +52,15 @@ public sealed class SqliteStore(string path)
         }));
 
     public ValueTask AppendAsync(
-        MigrationId migration, Fence fence, IReadOnlyList<JournalEntry> entries, bool durable,
+        MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable,
         CancellationToken cancellationToken)
     {
         _file.Write(durable, (db, tx) =>
         {
             var current = ReadTerm(db, tx, migration);
             if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
+            int found = db.ExecuteScalar<int>("SELECT COUNT(*) FROM journal WHERE migration = @Value", new { migration.Value }, tx);
+            if (found != after) throw new JournalChangedException(migration, after, found);
             return db.Execute(
                 "INSERT INTO journal (migration, epoch, term, type, body) VALUES (@Migration, @Epoch, @Term, @Type, @Body)",
                 entries.Select(entry => new

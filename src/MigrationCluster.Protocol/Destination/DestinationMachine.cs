@@ -88,6 +88,11 @@ public sealed class DestinationMachine
     {
         switch (command)
         {
+            case DestinationCommand.IncomingLaunched launched when s.Phase == DestinationPhase.Preparing
+                && launched.Devices.FirstOrDefault(device => device.State == DeviceState.Error) is { } broken:
+                return Accept(new DestinationFailed(s.Migration, launched.At, "device.error",
+                    $"{broken.Name} of the incoming {s.Guest} is in Error; only a reset brings it back"));
+
             case DestinationCommand.IncomingLaunched launched when s.Phase == DestinationPhase.Preparing:
                 return Accept(new DestinationPrepared(
                     s.Migration, launched.At, launched.DataEndpoint, launched.Token, launched.Devices));

@@ -79,12 +79,25 @@ public sealed class EngineTests(Engines engines) : IClassFixture<Engines>
         await using var store = engines.New(engine)();
         var old = new Fence(new(2), await store.AcquireAsync(M1, default));
         var later = new Fence(new(2), await store.AcquireAsync(M1, default));
-        await store.AppendAsync(M1, later, [new("TookOver", "{}")], durable: true, default);
+        await store.AppendAsync(M1, later, 0, [new("TookOver", "{}")], durable: true, default);
 
         var refused = await Assert.ThrowsAsync<FencedOutException>(async () =>
-            await store.AppendAsync(M1, old, [new("PhaseEntered", "{}")], durable: false, default));
+            await store.AppendAsync(M1, old, 1, [new("PhaseEntered", "{}")], durable: false, default));
         Assert.Contains("t2", refused.Message, StringComparison.Ordinal);
         Assert.Equal(["TookOver"], (await store.ReadAsync(M1, default)).Select(entry => entry.Type));
+    }
+
+    [Theory, OnSqlite, OnPostgres]
+    public async Task Nobody_writes_on_after_entries_that_are_not_there(string engine)
+    {
+        await using var store = engines.New(engine)();
+        var fence = new Fence(new(2), await store.AcquireAsync(M1, default));
+        await store.AppendAsync(M1, fence, 0, [new("Planned", "{}"), new("PhaseEntered", "{}")], durable: true, default);
+
+        await Assert.ThrowsAsync<JournalChangedException>(async () =>
+            await store.AppendAsync(M1, fence, 3, [new("Observed", "{}")], durable: false, default));
+        await store.AppendAsync(M1, fence, 2, [new("Observed", "{}")], durable: false, default);
+        Assert.Equal(3, (await store.ReadAsync(M1, default)).Count);
     }
 
     [Theory, OnSqlite, OnPostgres]

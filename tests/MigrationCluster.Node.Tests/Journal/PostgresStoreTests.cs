@@ -34,8 +34,8 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         var open = engines.New(engine);
         await using var store = open();
         var fence = new Fence(new(2), await store.AcquireAsync(M1, default));
-        await store.AppendAsync(M1, fence, [new("Observed", "{}")], durable: false, default);
-        await store.AppendAsync(M1, fence, [new("Planned", "{}")], durable: true, default);
+        await store.AppendAsync(M1, fence, 0, [new("Observed", "{}")], durable: false, default);
+        await store.AppendAsync(M1, fence, 1, [new("Planned", "{}")], durable: true, default);
         engines.Server.Stop();
         engines.Server.Start();
 
@@ -63,7 +63,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
 
         Assert.Equal(old.Term.Value + 1, (await takeOver).Value);
         await Assert.ThrowsAsync<FencedOutException>(async () =>
-            await store.AppendAsync(M1, old, [new("PhaseEntered", "{}")], durable: true, default));
+            await store.AppendAsync(M1, old, 0, [new("PhaseEntered", "{}")], durable: true, default));
     }
 
     [Theory, OnPostgres]
@@ -84,7 +84,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         Assert.Equal("http://two", await one.CoordinatorOfAsync(M1, default));
         Assert.Equal([M1], (await one.RenewAsync([M1], "http://one", TimeSpan.FromMinutes(1), default)).Lost);
         await Assert.ThrowsAsync<FencedOutException>(async () =>
-            await one.AppendAsync(M1, old, [new("PhaseEntered", "{}")], durable: true, default));
+            await one.AppendAsync(M1, old, 0, [new("PhaseEntered", "{}")], durable: true, default));
     }
 
     [Theory, OnPostgres]

@@ -21,6 +21,16 @@ public sealed class DestinationMachineTests
         Assert.All(_destination.Pending, effect => Assert.IsType<DestinationEffect.MoveDevice>(effect));
     }
 
+    /// <summary>Found by simulation: the session failed over and over, looking for a way from Error to Resuming.</summary>
+    [Fact]
+    public void A_device_that_is_broken_from_the_start_fails_the_attempt_by_name()
+    {
+        Order(new PrepareDestination(Id, Guest, At, "{}"));
+        _destination.Tell(new DestinationCommand.IncomingLaunched("127.0.0.1:1", "00", Devices(DeviceState.Error), default));
+        Assert.Equal("device.error", Assert.IsType<DestinationFailed>(_destination.Events[^1]).Code);
+        Assert.Empty(_destination.Pending);
+    }
+
     [Fact]
     public void A_refused_setup_carries_all_reasons_and_moves_nothing()
     {
