@@ -255,7 +255,7 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
                 var next = into.Add(state, new Step(StepKind.GuestDies, 0, host));
                 next[Layout.Guest + host] = space.Guests.Of(space.Surroundings.Die(guest));
                 next[Layout.Faults] = faults.Crash().Value;
-                if (!CompleteCopies.IsLeft(space, next)) next[Layout.Faults] = faults.Crash().Lose().Value;
+                if (!IsCopyLeft(next)) next[Layout.Faults] = faults.Crash().Lose().Value;
                 Finish(state, next, true, into);
             }
 
@@ -293,7 +293,7 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
             }
 
         var dead = faults.DieWhole(host + 1);
-        state[Layout.Faults] = (CompleteCopies.IsLeft(space, state) ? dead : dead.Lose()).Value;
+        state[Layout.Faults] = (IsCopyLeft(state) ? dead : dead.Lose()).Value;
     }
 
     /// <returns>whether the row changed.</returns>
@@ -303,9 +303,19 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
         state[Layout.Row] = coordinators.Swap(before, coordinator, effect);
         if (before == state[Layout.Row]) return false;
         // An abort by one who could not know that only the destination's copy is left is nobody's mistake.
-        if (!space.Coordinators.States[coordinator].SourceDied && !CompleteCopies.IsLeft(space, state))
+        if (!space.Coordinators.States[coordinator].SourceDied && !IsCopyLeft(state))
             state[Layout.Faults] = new Faults(state[Layout.Faults]).Lose().Value;
         return true;
+    }
+
+    private bool IsCopyLeft(ReadOnlySpan<int> state)
+    {
+        int attempt = space.Begun(state) - 1;
+        return CompleteCopies.IsLeft(
+            space.Rows[state[Layout.Row]], space.Journal(state, attempt).Plan!.Fence.Epoch,
+            space.GuestOn(state, space.HostOf(state, attempt, Side.Source)),
+            space.GuestOn(state, space.HostOf(state, attempt, Side.Destination)),
+            space.Destinations.States[state[Layout.At(attempt, Layout.Destination)]]);
     }
 
     private bool IsCut(ReadOnlySpan<int> state, Faults faults, int attempt, int side) =>

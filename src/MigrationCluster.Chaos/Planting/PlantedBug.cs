@@ -6,8 +6,7 @@ namespace MigrationCluster.Chaos.Planting;
 /// </summary>
 /// <param name="Story">where it was met, or what it does.</param>
 /// <param name="Configuration">the exploration in whose reach it is.</param>
-/// <param name="Simulated">in reach of the simulation too.</param>
-internal sealed record PlantedBug(string Name, string Story, Build Build, string Configuration, bool Simulated = true)
+internal sealed record PlantedBug(string Name, string Story, Build Build, string Configuration)
 {
     public static readonly IReadOnlyList<PlantedBug> All =
     [
@@ -30,7 +29,7 @@ internal sealed record PlantedBug(string Name, string Story, Build Build, string
         new("dirty-log-lost", "a cleared dirty log is lost with the pass that had read it",
             Build.Product with { Source = new IteratesOn(), Surroundings = new ForgetsWhatItCleared() }, "failing-effects"),
         new("lease-checked-before-write", "a lease is checked before, but not in, the write",
-            Build.Product with { Surroundings = new ChecksTheLeaseBeforeTheWrite() }, "two-coordinators", Simulated: false),
+            Build.Product with { Surroundings = new ChecksTheLeaseBeforeTheWrite() }, "two-coordinators"),
         new("epoch-in-memory", "an epoch is kept only in memory",
             Build.Product with { Surroundings = new KeepsTheEpochInMemory() }, "one-coordinator-two-crashes"),
         new("resume-after-yield", "a source resumes after it has yielded",
@@ -44,7 +43,7 @@ internal sealed record PlantedBug(string Name, string Story, Build Build, string
         new("last-bitmap-early", "the last bitmaps are read before the devices have stopped",
             Build.Product with { Surroundings = new ReadsTheLastBitmapsEarly() }, "group-of-three"),
         new("isolate-too-late", "a device that refuses its way back is taken to be in Error, and its peer runs into it",
-            Build.Product with { Source = new IsolatesTooLate() }, "failing-effects", Simulated: false),
+            Build.Product with { Source = new IsolatesTooLate() }, "failing-effects"),
     ];
 
     /// <returns>null: there is none of that name.</returns>

@@ -1,224 +1,219 @@
 using MigrationCluster.Chaos.Model;
 using MigrationCluster.Chaos.Planting;
+using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Invariants;
-using MigrationCluster.Protocol.Machines;
-using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Chaos.Simulation;
 
 /// <summary>
-/// Two hosts, one guest, one coordinator, driven by a seed: a phase with faults (lost and repeated orders, failing
-/// effects, crashing daemons and guest processes, cancels, pause deadlines), then a healed phase that must end every
-/// migration. The machines are the product's; the invariants are checked after every step.
+/// A fleet of hosts, coordinators and guests, of one seed: the product's shell and machines on virtual time, over simulated networks,
+/// disks, stores and guest processes. A phase in which its incidents happen, then a healed one that must end every migration.
 /// </summary>
 internal sealed class SimulatedFleet
 {
-    private static readonly GuestName Guest = new("g");
+    private const string Spec = """{"name":"g","memoryMiB":64,"vcpus":{"count":1,"pattern":"hotset","dirtyRateMiBps":1},"devices":[]}""";
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(500);
 
-    private readonly Build _build;
-    private readonly Random _random;
+    /// <summary>How long a healed fleet may take to end everything: the longest deadline of a phase, and then a rollback.</summary>
+    private static readonly TimeSpan HealingLimit = TimeSpan.FromSeconds(150);
 
-    /// <summary>Drawn once a seed: where faults are frequent few attempts get far, and late defects need one that does.</summary>
-    private readonly int _faultsPerMille;
-    private readonly SimulatedAgent[] _agents;
-    private readonly int[] _cursors = [0, 0];
-    private readonly Dictionary<MigrationId, CoordinatorState> _migrations = [];
-    private readonly List<string> _story = [];
-    private GuestRow _row;
-    private ulong _term = 1;
-    private bool _faults = true;
-    private bool _destroyed;
+    /// <summary>A guest that nobody commands keeps itself within its pause deadline.</summary>
+    private static readonly TimeSpan Settling = CoordinatorMachine.PauseDeadline + TimeSpan.FromSeconds(2);
+
+    private readonly Plan _plan;
+    private readonly World _world;
+    private readonly Trace _trace;
+    private readonly List<SimulatedHost> _hosts = [];
+    private readonly List<SimulatedCoordinator> _coordinators = [];
 
     /// <param name="build">the product's machines, or the same with a planted bug.</param>
-    public SimulatedFleet(int seed, Build? build = null)
+    /// <param name="only">the incidents that happen; null: all of the seed's.</param>
+    public SimulatedFleet(int seed, Build? build = null, Plan? plan = null, IReadOnlyList<Incident>? only = null, bool tells = false)
     {
-        _build = build ?? Build.Product;
-        _random = new Random(seed);
-        _faultsPerMille = _random.Next(3) switch { 0 => 4, 1 => 12, _ => 40 };
-        var complete = new HashSet<MigrationId>();
-        _agents = [.. new[] { "a", "b" }.Select(name =>
-            new SimulatedAgent(new HostName(name), _random, _build) { CompleteStreams = complete })];
-        (_agents[0].Peer, _agents[1].Peer) = (_agents[1], _agents[0]);
-        _row = GuestRow.Start(Guest, _agents[0].Host, new Epoch(1));
-        var owner = new FenceRecord(Guest, new Fence(new Epoch(1), new Term(1)), GuestRole.Owner);
-        _agents[0].Guest = ModelGuest.Launch(_agents[0].Host, owner, GuestShape.PairAndLoner);
+        _plan = plan ?? Plan.Of(seed);
+        _trace = new Trace(tells);
+        _world = new World(seed, build ?? Build.Product, _plan.Shuffled, _plan.Shape, _trace);
+        for (int i = 1; i <= _plan.Hosts; i++) Add(new SimulatedHost(new HostName($"h{i}"), _world));
+        for (int i = 1; i <= _plan.Coordinators; i++) _coordinators.Add(new SimulatedCoordinator($"c{i}", _world));
+        for (int i = 0; i < _plan.Guests; i++) Place(Guest(i), _hosts[i % _hosts.Count].Name);
+        foreach (var incident in only ?? _plan.Incidents) Schedule(incident);
     }
 
-    public IReadOnlyList<string> Story => _story;
+    public Weather Weather => _world.Weather;
 
-    public int Steps { get; private set; }
+    public TimeSpan Elapsed => TimeSpan.FromTicks(_world.Time.Now);
 
-    public IEnumerable<MigrationPhase> Outcomes => _migrations.Values.Select(state => state.Phase);
+    public long Events => _world.Time.Events;
+
+    public ulong Hash => _trace.Hash;
+
+    public IEnumerable<string> Story => _trace.Story;
+
+    public IEnumerable<MigrationPhase> Outcomes => _world.Observer.Phases.Values;
+
+    /// <summary>Guests whose last complete copy a fault took.</summary>
+    public int Lost => _world.Observer.Lost;
 
     /// <returns>the first violation, or null.</returns>
-    public Violation? Run(int faultySteps = 400, int healedSteps = 4000)
+    public Violation? Run()
     {
-        var before = Observe();
-        for (int step = 0; step < faultySteps + healedSteps; step++)
+        var context = SynchronizationContext.Current;
+        try
         {
-            _faults = step < faultySteps;
-            if (!_faults && _migrations.Values.All(state => state.Ended)) break;
-            Steps++;
-            Step();
-            var now = Observe();
-            var violation = OwnershipInvariants.Check(now).Concat(OwnershipInvariants.CheckStep(before, now))
-                .Concat(CheckGroups()).Concat(CheckTransfers()).FirstOrDefault();
-            if (violation is not null) return violation;
-            before = now;
+            foreach (var host in _hosts) host.Start();
+            foreach (var coordinator in _coordinators) coordinator.Start();
+            if (!RunUntil(_plan.Faulty)) return Broken();
+            Heal();
+            var limit = _plan.Faulty + HealingLimit;
+            for (var until = _plan.Faulty; _world.Store.Open.Any();)
+            {
+                if (until >= limit) return new Violation("EveryMigrationTerminates", Unfinished());
+                if (!RunUntil(until += BetweenLooks)) return Broken();
+            }
+
+            if (!RunUntil(Elapsed + Settling)) return Broken();
+            _world.Observer.CheckHealed();
+            return _world.Observer.Violation;
         }
-
-        foreach (var (id, state) in _migrations)
-            if (!state.Ended)
-                return new Violation("EveryMigrationTerminates", $"{id} is still {state.Phase} after healing");
-        return _destroyed ? null : OwnershipInvariants.CheckHealed(Observe()).FirstOrDefault();
-    }
-
-    private void Step()
-    {
-        int dice = _random.Next(1000);
-        if (_faults && dice < _faultsPerMille) Fault(_random.Next(6));
-        else if (_faults && dice < _faultsPerMille + 20) Begin();
-        else if (dice < 350) Deliver(_random.Next(2));
-        else if (dice < 650) Order();
-        else Perform(_random.Next(2));
-    }
-
-    private void Begin()
-    {
-        if (_migrations.Values.Any(state => !state.Ended)) return;
-        var id = new MigrationId($"m{_migrations.Count + 1}");
-        var (source, destination) = _row.Owner == _agents[0].Host ? (0, 1) : (1, 0);
-        // Planning refuses a guest that is lost.
-        if (_agents[source].Guest is not { Alive: true }) return;
-        if (_row.Open(id, _agents[destination].Host) is not { } row) return;
-        _row = row;
-        _migrations[id] = CoordinatorState.New;
-        Tell(id, new CoordinatorCommand.Begin(new MigrationPlan(id, Guest, _agents[source].Host,
-            _agents[destination].Host, new Fence(row.Epoch, new Term(_term)), "{}", TimeSpan.FromSeconds(1)), default));
-    }
-
-    private void Fault(int kind)
-    {
-        var agent = _agents[_random.Next(2)];
-        switch (kind)
+        finally
         {
-            case 0:
-                Say($"daemon {agent.Host} crashes");
-                agent.Crash();
-                break;
-            case 1 when agent.Guest is { Alive: true } guest && _random.Next(4) == 0:
-                Say($"guest process on {agent.Host} dies");
-                // Whoever held the only complete copy is gone with it: nobody can own the guest any more.
-                agent.Guest = _build.Surroundings.Die(guest);
-                agent.NoticeDeath();
-                _destroyed = true;
-                break;
-            case 2:
-                Say("the coordinator restarts");
-                _term++;
-                foreach (var id in _migrations.Keys.ToList())
-                    Tell(id, new CoordinatorCommand.TakeOver(new Term(_term), default));
-                break;
-            case 3 when _migrations.Count > 0:
-                Say("cancel");
-                Tell(_migrations.Keys.Last(), new CoordinatorCommand.Cancel(default));
-                break;
-            case 4 when agent.Guest is { } paused && _build.Surroundings.DeadlineMayPass(paused):
-                Say($"the pause deadline passes on {agent.Host}");
-                agent.Guest = _build.Surroundings.KeepItself(paused);
-                break;
-            case 5 when _migrations.Count > 0:
-                var (migration, state) = _migrations.Last();
-                Say($"deadline of {state.Phase}");
-                Tell(migration, new CoordinatorCommand.DeadlinePassed(state.Phase, default));
-                break;
+            SynchronizationContext.SetSynchronizationContext(context);
         }
     }
 
-    /// <summary>The coordinator reads on in an agent's feed; a crash may make it read an event again.</summary>
-    private void Deliver(int host)
+    public SimulatedHost Host(int index) => _hosts[index];
+
+    public SimulatedCoordinator Coordinator(int index) => _coordinators[index];
+
+    /// <param name="by">how many hosts further on.</param>
+    public void Migrate(int guest, int by, int coordinator)
     {
-        var feed = _agents[host].Feed;
-        if (_cursors[host] == feed.Count) return;
-        var (_, e) = feed[_cursors[host]];
-        if (!_faults || _random.Next(10) != 0) _cursors[host]++;
-        if (_migrations.ContainsKey(e.Migration)) Tell(e.Migration, new CoordinatorCommand.Hear(e, default));
+        if (_world.Store.Read(Guest(guest)) is not { } record) return;
+        int home = _hosts.FindIndex(host => host.Name == record.Row.Owner);
+        _coordinators[coordinator].Migrate(Guest(guest), _hosts[(home + by) % _hosts.Count].Name);
     }
 
-    private void Order()
+    public void Cancel(int guest)
     {
-        var effects = _migrations.SelectMany(pair =>
-            _build.Coordinator.Pending(pair.Value).Select(effect => (pair.Key, effect))).ToList();
-        if (effects.Count == 0) return;
-        var (id, chosen) = effects[_random.Next(effects.Count)];
-        switch (chosen)
+        if (_world.Store.Read(Guest(guest))?.Row.Attempt is not { } attempt) return;
+        foreach (var coordinator in _coordinators) coordinator.Cancel(attempt);
+    }
+
+    public void Cut(string one, string other, bool cut)
+    {
+        Weather.Cut(one, other, cut);
+        Weather.Cut(other, one, cut);
+    }
+
+    public void CutOff(string host, bool cut)
+    {
+        foreach (string other in _hosts.Select(other => other.Name.Value).Concat(_coordinators.Select(other => other.Name)))
+            if (other != host)
+                Cut(host, other, cut);
+    }
+
+    public void StoreDown(bool down) => Weather.StoreDown = down;
+
+    public void CutStorePower()
+    {
+        StoreDown(true);
+        _world.Observer.Say($"  {_world.Store.CutPower(Weather.Random)} transactions are gone");
+        // The embedded store shares its host with its one coordinator.
+        if (_coordinators is [var only]) only.Revive();
+    }
+
+    public void CutPower(int host) => _world.Observer.Say($"  {_hosts[host].CutPower()} events of its journal are gone");
+
+    public void Die(int host, int guest)
+    {
+        if (_world.Guests.Find(_hosts[host].Name, Guest(guest)) is { Alive: true } process) _world.Die(process);
+    }
+
+    public void Break(int host, int guest, DeviceName device)
+    {
+        if (_world.Guests.Find(_hosts[host].Name, Guest(guest)) is { Alive: true } process)
+            _world.Guests.Set(Guest(guest), process.Break(device));
+    }
+
+    public void Jump(int host, TimeSpan by)
+    {
+        _hosts[host].Skew += by;
+        if (_hosts[host].Process is { } process) process.Clock.Skew = _hosts[host].Skew;
+    }
+
+    public void JumpCoordinator(int coordinator, TimeSpan by)
+    {
+        _coordinators[coordinator].Skew += by;
+        if (_coordinators[coordinator].Process is { } process) process.Clock.Skew = _coordinators[coordinator].Skew;
+    }
+
+    private static GuestName Guest(int index) => new($"g{index + 1}");
+
+    private void Add(SimulatedHost host)
+    {
+        _hosts.Add(host);
+        _world.Add(host);
+        _world.Observer.Watch(host.Name);
+        _world.Store.Admit(new Member(host.Name, host.Name.Value, $"http://{host.Name}", 1));
+    }
+
+    private void Place(GuestName guest, HostName host)
+    {
+        var row = GuestRow.Start(guest, host, new Epoch(1));
+        _world.Store.Swap(null, new GuestRecord(row, Spec, Placement.Placed));
+        var fence = new FenceRecord(guest, new Fence(row.Epoch, new Term(1)), GuestRole.Owner);
+        _world.Guests.Set(guest, ModelGuest.Launch(host, fence, _plan.Shape));
+    }
+
+    private void Schedule(Incident incident)
+    {
+        _world.Time.After(incident.At, () =>
         {
-            case CoordinatorEffect.Send send:
-                if (_faults && _random.Next(8) == 0) return;
-                var state = _migrations[id];
-                var host = send.Command.Side == Side.Source ? state.Plan!.Source : state.Plan!.Destination;
-                Say($"{send.Command.GetType().Name} {send.Command.Fence} to {host}");
-                if (_agents.Single(agent => agent.Host == host).Order(send.Command) is { } refusal)
-                {
-                    Say($"  refused: {refusal}");
-                    if (!(_faults && _random.Next(8) == 0))
-                        Tell(id, new CoordinatorCommand.CommandRefused(send.Command, "refused", refusal, default));
-                }
-                break;
-            case CoordinatorEffect.Decide decide:
-                var plan = _migrations[id].Plan!;
-                var swapped = decide switch
-                {
-                    { Decision: OwnershipDecision.Committed } => _row.Commit(id, plan.Fence.Epoch),
-                    { OnProof: true } => _row.AbortOnProof(id, plan.Fence.Epoch, plan.Source),
-                    _ => _row.Abort(id, plan.Fence.Epoch),
-                };
-                if (swapped is not null) Say($"row: {swapped.Decision} {swapped.Epoch}");
-                _row = swapped ?? _row;
-                if (!(_faults && _random.Next(8) == 0)) Tell(id, new CoordinatorCommand.RowRead(_row, default));
-                break;
+            _world.Observer.Say($"** {incident.Words}");
+            incident.Begin(this);
+        });
+        if (incident.End is not { } end) return;
+        var over = incident.At + incident.Lasting;
+        _world.Time.After(over < _plan.Faulty ? over : _plan.Faulty, () =>
+        {
+            _world.Observer.Say($"** no longer: {incident.Words}");
+            end(this);
+        });
+    }
+
+    /// <summary>No fault is left: everybody lives and goes on.</summary>
+    private void Heal()
+    {
+        _world.Observer.Say("** all faults are over");
+        StoreDown(false);
+        foreach (var host in _hosts)
+        {
+            host.Process?.Continue();
+            host.Start();
+        }
+
+        foreach (var coordinator in _coordinators)
+        {
+            coordinator.Process?.Continue();
+            coordinator.Start();
         }
     }
 
-    private void Perform(int host)
+    /// <returns>false: something broke.</returns>
+    private bool RunUntil(TimeSpan until)
     {
-        var pending = _agents[host].Pending();
-        if (pending.Count == 0) return;
-        var (id, effect) = pending[_random.Next(pending.Count)];
-        var chance = _faults && _random.Next(60) == 0
-            ? _random.Next(2) == 0 ? Chance.Fails : Chance.FailsAfterwards
-            : _agents[host].Mood(effect);
-        Say($"{_agents[host].Host} performs {effect}{(chance == Chance.Works ? "" : $" ({chance})")}");
-        _agents[host].Perform(id, effect, chance);
+        while (_world.Time.RunNext(until))
+            if (_world.Observer.Violation is not null || _world.Time.IsOver)
+                return false;
+        return true;
     }
 
-    private void Tell(MigrationId id, CoordinatorCommand command)
-    {
-        if (_build.Coordinator.Decide(_migrations[id], command) is not Accepted<CoordinatorEvent> accepted) return;
-        foreach (var e in accepted.Events)
-        {
-            if (e is CoordinatorEvent.PhaseEntered entered) Say($"{id}: {entered.Phase}");
-            _migrations[id] = _build.Coordinator.Evolve(_migrations[id], e);
-        }
-    }
+    private Violation Broken() => _world.Observer.Violation ?? new Violation(
+        "ShellNeverFails", _world.Time.Leak is { } leak ? $"it went on on another thread: {leak}" : $"{_world.Time.Defect}");
 
-    private GuestObservation Observe() => new(
-        _row, [.. _agents.Where(agent => agent.Guest is not null).Select(agent => agent.Guest!.Observe())]);
-
-    private IEnumerable<Violation> CheckGroups() =>
-        _agents.Select(agent => agent.Guest).OfType<ModelGuest>().SelectMany(guest => GroupInvariants.Check(
-            [.. guest.Members], guest.Fence.Role == GuestRole.Incoming));
-
-    private IEnumerable<Violation> CheckTransfers()
-    {
-        if (_migrations.Count == 0) return [];
-        var (id, state) = _migrations.Last();
-        var (source, destination) = state.Plan!.Source == _agents[0].Host ? (_agents[0], _agents[1]) : (_agents[1], _agents[0]);
-        return Transfers.Check(source.Guest, destination.Guest, destination.Destination(id));
-    }
-
-    private void Say(string line) => _story.Add($"{Steps,5}  {line}");
+    private string Unfinished() => string.Join(", ", _world.Store.Open.Select(id =>
+        $"{id} is {(_world.Observer.Phases.TryGetValue(id, out var phase) ? phase.ToString() : "not planned")}")) + " after healing";
 }

@@ -136,10 +136,10 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         var through = new NpgsqlConnectionStringBuilder(direct) { Host = "127.0.0.1", Port = proxy.Port, SslMode = SslMode.Disable };
         await using var store = new PostgresStore(through.ConnectionString, "test");
         var fence = new Fence(new(2), await store.AcquireAsync(M1, default));
-        await store.AppendAsync(M1, fence, [new("Planned", "{}")], durable: true, default);
+        await store.AppendAsync(M1, fence, 0, [new("Planned", "{}")], durable: true, default);
 
         proxy.Arm();
-        await store.AppendAsync(M1, fence, [new("CancelRequested", "{}"), new("AbortChosen", "{}")], durable: true, default);
+        await store.AppendAsync(M1, fence, 1, [new("CancelRequested", "{}"), new("AbortChosen", "{}")], durable: true, default);
 
         Assert.Equal(1, proxy.Cuts);
         Assert.Equal(["Planned", "CancelRequested", "AbortChosen"], (await store.ReadAsync(M1, default)).Select(entry => entry.Type));
@@ -151,7 +151,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         Assert.Equal(Engines.Postgres, engine);
         string connection = engines.Server.CreateDatabase();
         await using (var store = new PostgresStore(connection, "test"))
-            await store.AppendAsync(M1, new Fence(new(2), await store.AcquireAsync(M1, default)), [new("Planned", "{}")], true, default);
+            await store.AppendAsync(M1, new Fence(new(2), await store.AcquireAsync(M1, default)), 0, [new("Planned", "{}")], true, default);
         await using (var db = new NpgsqlConnection(connection))
         {
             await db.OpenAsync();
@@ -161,7 +161,7 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
         }
 
         await using var later = new PostgresStore(connection, "test");
-        await later.AppendAsync(M1, new Fence(new(2), await later.AcquireAsync(M1, default)), [new("PhaseEntered", "{}")], true, default);
+        await later.AppendAsync(M1, new Fence(new(2), await later.AcquireAsync(M1, default)), 1, [new("PhaseEntered", "{}")], true, default);
         Assert.Equal(["Planned", "PhaseEntered"], (await later.ReadAsync(M1, default)).Select(entry => entry.Type));
     }
 
