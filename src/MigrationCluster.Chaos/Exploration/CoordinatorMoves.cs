@@ -42,11 +42,21 @@ internal sealed class CoordinatorMoves(Space space)
     /// <summary>The operator proves a host dead.</summary>
     public bool ProveDead(Span<int> state, int attempt, int host)
     {
-        bool unprovable = attempt == space.Begun(state) - 1 && IsUnprovable(state, host);
+        bool unprovable = attempt == space.Begun(state) - 1 && IsUnprovable(state, attempt, host);
         bool told = Tell(state, attempt, Known(
             _deadlines, -2 - host, () => new CoordinatorCommand.HostProvenDead(Space.Hosts[host], "operator", default)));
         if (told && unprovable) state[Layout.Faults] = new Faults(state[Layout.Faults]).Lose().Value;
         return told;
+    }
+
+    /// <summary>DESIGN's table, of a whole host: what nobody can prove about its fence file costs the guest, even where a complete copy is left.
+    /// A source whose yield no coordinator has heard of may have kept the guest; a destination that may have been told to run may have run.</summary>
+    private bool IsUnprovable(ReadOnlySpan<int> state, int attempt, int deadHost)
+    {
+        var journal = space.Journal(state, attempt);
+        return space.HostOf(state, attempt, Side.Source) == deadHost
+            ? !journal.Yielded && space.Rows[state[Layout.Row]].Decision == OwnershipDecision.Undecided
+            : journal is { Decision: OwnershipDecision.Committed, DestinationDone: false };
     }
 
     public int Refused(int message) => Known(_refusals, message,
@@ -167,17 +177,6 @@ internal sealed class CoordinatorMoves(Space space)
             || IsOpen(space.Sources.States[source], order.Fence));
         flying = Keep(flying, destination, -3, message => space.Messages[message] is not { Side: Side.Destination } order
             || IsOpen(space.Destinations.States[destination], order.Fence));
-    }
-
-    /// <summary>DESIGN's table, of a whole host: what nobody can prove about its fence file costs the guest, even where a complete copy is left.
-    /// A source whose yield no coordinator has heard of may have kept the guest; a destination that may have been told to run may have run.</summary>
-    private bool IsUnprovable(ReadOnlySpan<int> state, int deadHost)
-    {
-        int attempt = space.Begun(state) - 1;
-        var journal = space.Journal(state, attempt);
-        return space.HostOf(state, attempt, Side.Source) == deadHost
-            ? !journal.Yielded && space.Rows[state[Layout.Row]].Decision == OwnershipDecision.Undecided
-            : journal is { Decision: OwnershipDecision.Committed, DestinationDone: false };
     }
 
     private static bool IsOpen(SourceState state, Fence fence) => state.Phase == SourcePhase.New

@@ -6,10 +6,12 @@ namespace MigrationCluster.Chaos.Model;
 /// <summary>Puts one attempt's two sides before <see cref="TransferInvariants"/>.</summary>
 internal static class Transfers
 {
-    public static IEnumerable<Violation> Check(ModelGuest? source, ModelGuest? destination, DestinationState session) =>
+    /// <param name="resting">devices that stood elsewhere than in Running when the attempt was opened: an earlier one left them so.</param>
+    public static IEnumerable<Violation> Check(
+        ModelGuest? source, ModelGuest? destination, DestinationState session, IReadOnlySet<string>? resting = null) =>
         TransferInvariants.Check(new TransferObservation(
             SetupAccepted: session.Phase >= DestinationPhase.Receiving,
-            SourceDevices: [.. source?.Members ?? []],
+            SourceDevices: [.. (source?.Members ?? []).Where(device => resting?.Contains(device.Name.Value) != true)],
             Loading: session is { Phase: DestinationPhase.Receiving, Failure: null } && destination is not null
                 && destination.Fence.Fence.Epoch == session.Fence.Epoch,
             DestinationDevices: [.. destination?.Members ?? []],

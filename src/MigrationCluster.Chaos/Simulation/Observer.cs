@@ -10,6 +10,7 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Invariants;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Simulation;
 
@@ -47,7 +48,12 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
         var row = after.Row;
         if (!_guests.TryGetValue(row.Guest.Value, out var watched)) _guests[row.Guest.Value] = watched = new Watched(row);
         if (row.Attempt != watched.Row.Attempt)
+        {
             (watched.Source, watched.Destination, watched.Attempt) = (row.Owner, row.Destination!.Value, row.Epoch);
+            watched.Resting = (Find(row.Owner, watched)?.Members ?? []).Where(device => device.State != DeviceState.Running)
+                .Select(device => device.Name.Value).ToHashSet();
+        }
+
         if (before is not null) Say($"row of {row.Guest}: {row.Decision} at {row.Epoch}, owner {row.Owner}");
         bool decided = row.Decision != watched.Row.Decision && row.Decision != OwnershipDecision.Undecided;
         watched.Row = row;
@@ -132,7 +138,7 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
                 [.. process.Members], process.Fence.Role == GuestRole.Incoming).FirstOrDefault() is { } violation)
                 return violation;
         return watched.Row.Attempt is { } attempt
-            ? Transfers.Check(Find(watched.Source, watched), Find(watched.Destination, watched), Session(attempt)).FirstOrDefault()
+            ? Transfers.Check(Find(watched.Source, watched), Find(watched.Destination, watched), Session(attempt), watched.Resting).FirstOrDefault()
             : null;
     }
 
@@ -169,6 +175,8 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
         public HostName Destination { get; set; }
 
         public Epoch Attempt { get; set; }
+
+        public IReadOnlySet<string>? Resting { get; set; }
 
         public bool IsLost { get; set; }
 

@@ -58,8 +58,12 @@ internal sealed class SimulatedEngine(
     public async ValueTask ResignAsync(CancellationToken cancellationToken) =>
         await RunAsync(() => Done(() => store.Resign(coordinator, time.Now)), cancellationToken);
 
-    /// <summary>Nobody is told: a round finds it soon enough, and whoever relies on being told is found out.</summary>
-    public Task ToldAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+    public Task ToldAsync(CancellationToken cancellationToken)
+    {
+        var call = new Call<bool>(cancellationToken);
+        store.Listen(coordinator, () => time.After(weather.StoreLatency(), () => call.Answer(true)));
+        return call.EndAsync();
+    }
 
     public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) =>
         await RunAsync(() => Done(() => store.End(migration)), cancellationToken);

@@ -35,9 +35,16 @@ internal sealed class SimulatedHands(
     public Task WorkAsync(object effect, CancellationToken cancellationToken) =>
         Task.Delay(weather.Effort(Milliseconds(effect)), process.Clock, cancellationToken);
 
-    public Chance Draw(object effect)
+    /// <param name="wayBack">a device that is to run again may also refuse.</param>
+    public Chance Draw(object effect, bool wayBack)
     {
-        var chance = weather.Fails() ? weather.Random.Next(2) == 0 ? Chance.Fails : Chance.FailsAfterwards
+        var chance = effect is SourceEffect.Isolate or DestinationEffect.Isolate ? Chance.Works
+            : weather.Fails() ? weather.Random.Next(wayBack ? 3 : 2) switch
+            {
+                0 => Chance.Fails,
+                1 => Chance.FailsAfterwards,
+                _ => Chance.SaysNo,
+            }
             : effect is SourceEffect.RunIteration && weather.Random.Next(3) == 0 ? Chance.SaysNo
             : effect is DestinationEffect.ConfirmSetup && weather.Random.Next(30) == 0 ? Chance.SaysNo
             : Chance.Works;
@@ -83,11 +90,14 @@ internal sealed class SourceSide(SimulatedHands hands, GuestName guest) : ISourc
         bool arrives = hands.Transfers.Receives(State(), hands.Host);
         if (effect is SourceEffect.ConnectTransfer && arrives) hands.Transfers.Connect(migration, hands.Host, hands.Process);
         var result = Settle(hands.OnSource.Perform(
-            State(), hands.Guests.Find(hands.Host, guest), effect, hands.Draw(effect), arrives));
+            State(), hands.Guests.Find(hands.Host, guest), effect, hands.Draw(effect, IsWayBack(effect)), arrives));
         if (result is SourceCommand.TransferBroke) hands.Transfers.Break(migration);
         await hands.WorkAsync(effect, cancellationToken);
         return result;
     }
+
+    private bool IsWayBack(SourceEffect effect) => effect is SourceEffect.MoveDevice move && move.Device != DeviceName.Machine
+        && State().Phase == SourcePhase.Keeping;
 
     private SourceCommand Settle(SourceOutcome outcome)
     {
@@ -116,7 +126,9 @@ internal sealed class DestinationSide(SimulatedHands hands, GuestName guest) : I
     private async Task<DestinationCommand?> RunAsync(DestinationEffect effect, CancellationToken cancellationToken)
     {
         await hands.WorkAsync(effect, cancellationToken);
-        var chance = hands.Draw(effect);
+        bool wayBack = effect is DestinationEffect.MoveDevice move && move.Device != DeviceName.Machine
+            && State().Phase == DestinationPhase.Resuming;
+        var chance = hands.Draw(effect, wayBack);
         while (true)
         {
             var migration = State().Migration;

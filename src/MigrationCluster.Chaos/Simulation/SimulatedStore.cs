@@ -15,6 +15,7 @@ internal sealed class SimulatedStore(Observer observer)
     private readonly Dictionary<MigrationId, Tenancy> _terms = [];
     private readonly List<MigrationId> _begun = [];
     private readonly Dictionary<string, long> _leases = [];
+    private readonly SortedDictionary<string, Action> _listening = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, Member> _members = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Coordinator, string Agent), long> _cursors = [];
     private readonly Stack<Action> _volatile = new();
@@ -77,7 +78,14 @@ internal sealed class SimulatedStore(Observer observer)
         return new Tenure([.. taken.Select(id => (id, Acquire(id, coordinator)))], lost);
     }
 
-    public void Resign(string coordinator, long now) => _leases[coordinator] = now;
+    public void Resign(string coordinator, long now)
+    {
+        _leases[coordinator] = now;
+        foreach (var (_, tell) in _listening.Where(listens => listens.Key != coordinator)) tell();
+    }
+
+    /// <param name="tell">called when another coordinator has resigned; replaces what was to be called before.</param>
+    public void Listen(string coordinator, Action tell) => _listening[coordinator] = tell;
 
     public void End(MigrationId id)
     {

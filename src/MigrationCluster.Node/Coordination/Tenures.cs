@@ -75,10 +75,18 @@ public sealed class Tenures(
             if (problem is not null && problem != last) logger.LogWarning("the store cannot be reached: {Reason}", problem);
             else if (problem is null && last is not null) logger.LogInformation("the store answers again");
             last = problem;
-            await Task.WhenAny(Task.Delay(BetweenRounds, time, rest.Token), told);
+            var woken = WakeAsync(told, rest);
+            await Task.Delay(BetweenRounds, time, rest.Token).ConfigureAwait(Waiting.Quietly);
             rest.Cancel();
-            await told.ConfigureAwait(Waiting.Quietly);
+            await woken;
         }
+    }
+
+    /// <summary>Not WhenAny: a cancelled delay passes through the pool on its way there.</summary>
+    private static async Task WakeAsync(Task told, CancellationTokenSource rest)
+    {
+        await told.ConfigureAwait(Waiting.Quietly);
+        rest.Cancel();
     }
 
     private async Task RoundAsync(CancellationToken cancellationToken)

@@ -103,7 +103,7 @@ public sealed class PostgresStore : IEngine
         {
             await AppendAsync(append, migration, fence, after, entries, durable, cancellationToken);
         }
-        catch (IOException)
+        catch (IOException error) when (error is not JournalChangedException)
         {
             // Whether it got through is not known: the same append once more.
             await AppendAsync(append, migration, fence, after, entries, durable, cancellationToken);

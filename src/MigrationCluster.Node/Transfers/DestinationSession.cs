@@ -106,23 +106,6 @@ public sealed class DestinationSession(
         return new DestinationCommand.DeviceIsolated(device, time.GetUtcNow());
     }
 
-    private async Task<DestinationCommand> MoveAsync(DestinationEffect.MoveDevice move, CancellationToken cancel)
-    {
-        if (State().Phase != DestinationPhase.Resuming || move.Device == DeviceName.Machine)
-            return new DestinationCommand.DeviceArrived(
-                move.Device, await OpenDevices().MoveAsync(move.Device, move.Target, move.Limit, cancel), time.GetUtcNow());
-        var (stands, failure) = await OpenDevices().ReturnAsync(move.Device, move.Target, move.Limit, "destination", cancel);
-        return failure is { } failed
-            ? new DestinationCommand.Failed(move.Device, failed.Code, failed.Reason, time.GetUtcNow(), stands)
-            : new DestinationCommand.DeviceArrived(move.Device, move.Target, time.GetUtcNow());
-    }
-
-    private async Task<DestinationCommand> IsolateAsync(DeviceName device, CancellationToken cancel)
-    {
-        await OpenDevices().IsolateAsync(device, cancel);
-        return new DestinationCommand.DeviceIsolated(device, time.GetUtcNow());
-    }
-
     private async Task<DestinationCommand> ConfirmSetupAsync(CancellationToken cancel)
     {
         var devices = OpenDevices();

@@ -9,7 +9,7 @@ public sealed class PlantedBugTests
 {
     public static TheoryData<string> Names => [.. PlantedBug.All.Select(bug => bug.Name)];
 
-    /// <remarks>Two of them need thousands of seeds: those are left to `mc-chaos simulate --planted`. In a third a device refuses its way back, which only exploring has.</remarks>
+    /// <remarks>Some need thousands of seeds: those are left to `mc-chaos simulate --planted`.</remarks>
     [Theory]
     [MemberData(nameof(Names))]
     public void The_simulation_finds_them(string name)
