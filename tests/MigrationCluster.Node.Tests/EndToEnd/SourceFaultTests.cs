@@ -73,13 +73,13 @@ public sealed class SourceFaultTests : EndToEndTest
         await AssertRunsWithoutAsync("net1");
     }
 
-    /// <summary>The guest works on where it was, short of one device, which is shown in Error.</summary>
+    /// <summary>The guest works on where it was, short of one device, which is shown in Error and isolated from its peers.</summary>
     private async Task AssertRunsWithoutAsync(string broken)
     {
         Assert.Empty(Fleet.Files(Fleet.Beta).Leftovers());
         var guest = await Fleet.Client.GetGuestAsync(Fleet.Guest, default);
         Assert.Equal((Fleet.Alpha, "running", null), (guest.Host, guest.State, guest.Migration));
-        Assert.All(guest.Devices, device => Assert.Equal(device.Name == broken ? "Error" : "Running", device.State));
+        Assert.All(guest.Devices, device => Assert.Equal(device.Name == broken ? "Error, isolated" : "Running", device.State));
         await Fleet.Files(Fleet.Alpha).GoesOnAsync();
         var check = await Fleet.Client.CheckGuestAsync(Fleet.Guest, default);
         Assert.True(check is { Pages: > 0, Wrong: 0 }, check.ToString());

@@ -210,7 +210,7 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
     {
         var guest = await fleet.Client.GetGuestAsync(Fleet.Guest, default);
         Assert.Equal((owner, "running"), (guest.Host, guest.State));
-        Assert.All(guest.Devices, other => Assert.Equal(other.Name == device ? "Error" : "Running", other.State));
+        Assert.All(guest.Devices, other => Assert.Equal(other.Name == device ? "Error, isolated" : "Running", other.State));
         Assert.True(await fleet.Client.CheckGuestAsync(Fleet.Guest, default) is { Pages: > 0, Wrong: 0 });
         await fleet.Files(owner).GoesOnAsync();
         Outcome += $" without {device}";
