@@ -42,6 +42,7 @@ public sealed class PostgresStore : IEngine
     private readonly string _me;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _listening;
+    private bool _disposed;
     private TaskCompletionSource _told = NewSignal();
 
     /// <param name="coordinator">tells this coordinator from every other, and stays the same when it is restarted.</param>
@@ -215,8 +216,10 @@ public sealed class PostgresStore : IEngine
             "INSERT INTO cursors (coordinator, agent, number) VALUES (@_me, @Value, @number) " +
             "ON CONFLICT (coordinator, agent) DO UPDATE SET number = @number", new { _me, agent.Value, number }, tx), cancellationToken);
 
+    /// <remarks>Whoever holds it under several names disposes of it as often.</remarks>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         _stop.Cancel();
         await _listening;
         _stop.Dispose();
