@@ -92,7 +92,7 @@ public sealed class EngineTests(Engines engines) : IClassFixture<Engines>
     {
         await using var store = engines.New(engine)();
         var fence = new Fence(new(2), await store.AcquireAsync(M1, default));
-        await store.AppendAsync(M1, fence, 0, [new("Planned", "{}"), new("PhaseEntered", "{}")], durable: true, default);
+        await store.AppendAsync(M1, fence, 0, [new("Planned", "{}"), new("TookOver", "{}")], durable: true, default);
 
         await Assert.ThrowsAsync<JournalChangedException>(async () =>
             await store.AppendAsync(M1, fence, 3, [new("Observed", "{}")], durable: false, default));
