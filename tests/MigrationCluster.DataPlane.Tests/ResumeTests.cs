@@ -12,6 +12,9 @@ public sealed class ResumeTests
     private const int RamMiB = 24;
     private const int DeviceBytes = 3 << 20;
 
+    /// <summary>The most that is sent again because of one cut: the windows of three channels.</summary>
+    private const long UnderWayBytes = 3 * (16 << 20);
+
     private static readonly CancellationToken None = CancellationToken.None;
 
     /// <summary>More with MC_RESUME_ROUNDS=500, as the long run.</summary>
@@ -19,7 +22,7 @@ public sealed class ResumeTests
         Environment.GetEnvironmentVariable("MC_RESUME_ROUNDS") ?? "20", System.Globalization.CultureInfo.InvariantCulture);
 
     [Fact]
-    public async Task Cut_anywhere_any_number_of_times_everything_arrives_and_nothing_acknowledged_is_sent_again()
+    public async Task Cut_anywhere_any_number_of_times_everything_arrives_and_only_what_was_under_way_is_sent_again()
     {
         int cuts = 0;
         for (int seed = 0; seed < Rounds; seed++) cuts += await RunAsync(seed);
@@ -61,13 +64,14 @@ public sealed class ResumeTests
         Assert.True(session.Source.Bytes.SequenceEqual(session.Destination.Bytes));
         for (int device = 0; device < 2; device++) Assert.Equal(streams[device], session.Sink.StreamOf(device));
         var sent = session.Sender.Counters;
-        // Each acknowledgement took a page from what was owed once, and a device's byte was acknowledged once or found accepted.
-        Assert.True(sent.AckedBytes <= owedPages * 4096 + 2 * DeviceBytes, $"seed {seed}: {sent}");
+        // An acknowledgement that comes when its pass has failed already is counted, and its pages stay owed: a later dirty report must
+        // never be settled by it. Those are sent again, and they were under way at a cut.
+        Assert.True(sent.AckedBytes - (owedPages * 4096 + 2 * DeviceBytes) <= cuts * UnderWayBytes, $"seed {seed}: {sent}");
         Assert.Equal(sent.PageBytes + sent.DeviceBytes - sent.ResentBytes, sent.AckedBytes);
         // What was sent again had not been acknowledged, as far as was known here: at most three windows a cut. Of it the destination
         // had acknowledged what it did acknowledge in vain.
-        Assert.True(sent.ResentBytes <= cuts * 3 * (16L << 20), $"seed {seed}: {sent}");
-        Assert.True(session.Receiver.Counters.AckedBytes - sent.AckedBytes <= 64L << 20, $"seed {seed}: {session.Receiver.Counters}");
+        Assert.True(sent.ResentBytes <= cuts * UnderWayBytes, $"seed {seed}: {sent}");
+        Assert.True(session.Receiver.Counters.AckedBytes - sent.AckedBytes <= cuts * UnderWayBytes, $"seed {seed}: {session.Receiver.Counters}");
         return cuts;
     }
 

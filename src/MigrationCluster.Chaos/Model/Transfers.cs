@@ -7,10 +7,11 @@ namespace MigrationCluster.Chaos.Model;
 internal static class Transfers
 {
     /// <param name="resting">devices that stood elsewhere than in Running when the attempt was opened: an earlier one left them so.</param>
+    /// <param name="accepted">every setup record was accepted, though a session whose host lost power may no longer know.</param>
     public static IEnumerable<Violation> Check(
-        ModelGuest? source, ModelGuest? destination, DestinationState session, IReadOnlySet<string>? resting = null) =>
+        ModelGuest? source, ModelGuest? destination, DestinationState session, IReadOnlySet<string>? resting = null, bool accepted = false) =>
         TransferInvariants.Check(new TransferObservation(
-            SetupAccepted: session.Phase >= DestinationPhase.Receiving,
+            SetupAccepted: accepted || session.Phase >= DestinationPhase.Receiving,
             SourceDevices: [.. (source?.Members ?? []).Where(device => resting?.Contains(device.Name.Value) != true)],
             Loading: session is { Phase: DestinationPhase.Receiving, Failure: null } && destination is not null
                 && destination.Fence.Fence.Epoch == session.Fence.Epoch,

@@ -22,6 +22,7 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
     private readonly SortedDictionary<string, Watched> _guests = new(StringComparer.Ordinal);
     private readonly Dictionary<MigrationId, DestinationState> _destinations = [];
     private readonly HashSet<MigrationId> _diedKnown = [];
+    private readonly HashSet<MigrationId> _accepted = [];
     private GuestProcesses? _processes;
 
     public Violation? Violation { get; private set; }
@@ -43,7 +44,11 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
     /// <summary>What only a reader of the story wants to know.</summary>
     public void Detail(string line) => trace.Detail(time.Now, line);
 
-    public void OnRow(GuestRecord? before, GuestRecord after)
+    /// <summary>Whether a coordinator has journaled that the source of an attempt is dead.</summary>
+    public bool KnowsOfDeath(MigrationId attempt) => _diedKnown.Contains(attempt);
+
+    /// <param name="knows">whoever swapped it knew that the source is dead.</param>
+    public void OnRow(GuestRecord? before, GuestRecord after, bool knows)
     {
         var row = after.Row;
         if (!_guests.TryGetValue(row.Guest.Value, out var watched)) _guests[row.Guest.Value] = watched = new Watched(row);
@@ -58,7 +63,7 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
         bool decided = row.Decision != watched.Row.Decision && row.Decision != OwnershipDecision.Undecided;
         watched.Row = row;
         // An abort by one who could not know that only the destination's copy is left is nobody's mistake.
-        if (decided && row.Attempt is { } attempt && !_diedKnown.Contains(attempt)) watched.IsLost |= !IsCopyLeft(watched);
+        if (decided && !knows) watched.IsLost |= !IsCopyLeft(watched);
         Check(watched);
     }
 
@@ -80,6 +85,7 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
     {
         trace.Mix(e.GetType().Name);
         if (Tells) Detail($"{host} notes of {e.Migration}: {Words(e)}");
+        if (e is SetupAccepted) _accepted.Add(e.Migration);
         if (side == Side.Source) return;
         var session = _destinations[e.Migration] = build.Destination.Evolve(Session(e.Migration), e);
         if (_guests.TryGetValue(session.Guest.Value ?? "", out var watched)) Check(watched);
@@ -94,7 +100,12 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
         {
             trace.Mix(entry.Body);
             if (entry.Type == nameof(SourceGuestDied)) _diedKnown.Add(migration);
-            if (entry.Type != nameof(CoordinatorEvent.PhaseEntered)) continue;
+            if (entry.Type != nameof(CoordinatorEvent.PhaseEntered))
+            {
+                if (Tells) Detail($"journal of {migration}: {entry.Type}");
+                continue;
+            }
+
             var phase = Phases[migration] = ((CoordinatorEvent.PhaseEntered)WireJson.Read<CoordinatorEvent>(entry.Body)).Phase;
             Say($"{migration}: {phase}");
         }
@@ -138,7 +149,9 @@ internal sealed class Observer(VirtualTime time, Build build, Trace trace) : ISu
                 [.. process.Members], process.Fence.Role == GuestRole.Incoming).FirstOrDefault() is { } violation)
                 return violation;
         return watched.Row.Attempt is { } attempt
-            ? Transfers.Check(Find(watched.Source, watched), Find(watched.Destination, watched), Session(attempt), watched.Resting).FirstOrDefault()
+            ? Transfers.Check(
+                Find(watched.Source, watched), Find(watched.Destination, watched), Session(attempt), watched.Resting, _accepted.Contains(attempt))
+                .FirstOrDefault()
             : null;
     }
 

@@ -21,8 +21,12 @@ internal sealed class SimulatedEngine(
         await RunAsync(() => store.Rows, cancellationToken);
 
     public async ValueTask<bool> CompareAndSwapAsync(
-        GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken) =>
-        await RunAsync(() => store.Swap(expected, next), cancellationToken);
+        GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken)
+    {
+        // What is learned while a swap is under way comes too late for it.
+        bool knows = store.KnowsOfDeath(next);
+        return await RunAsync(() => store.Swap(expected, next, knows), cancellationToken);
+    }
 
     public async ValueTask AppendAsync(
         MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken)

@@ -163,7 +163,7 @@ internal sealed class SimulatedFleet
     private void Place(GuestName guest, HostName host)
     {
         var row = GuestRow.Start(guest, host, new Epoch(1));
-        _world.Store.Swap(null, new GuestRecord(row, Spec, Placement.Placed));
+        _world.Store.Swap(null, new GuestRecord(row, Spec, Placement.Placed), knows: false);
         var fence = new FenceRecord(guest, new Fence(row.Epoch, new Term(1)), GuestRole.Owner);
         _world.Guests.Set(guest, ModelGuest.Launch(host, fence, _plan.Shape));
     }

@@ -36,12 +36,16 @@ internal sealed class SimulatedStore(Observer observer)
 
     public Term TermOf(MigrationId id) => _terms.TryGetValue(id, out var tenancy) ? tenancy.Term : default;
 
-    public bool Swap(GuestRecord? expected, GuestRecord next)
+    /// <summary>Whether the coordinators know that the source of a row's attempt is dead.</summary>
+    public bool KnowsOfDeath(GuestRecord record) => record.Row.Attempt is { } attempt && observer.KnowsOfDeath(attempt);
+
+    /// <param name="knows">whoever swaps knows whether the source is dead.</param>
+    public bool Swap(GuestRecord? expected, GuestRecord next, bool knows)
     {
         if (Read(next.Row.Guest) != expected) return false;
         _rows[next.Row.Guest.Value] = next;
         Flush();
-        observer.OnRow(expected, next);
+        observer.OnRow(expected, next, knows);
         return true;
     }
 

@@ -26,6 +26,7 @@ internal sealed class RunningMigration : ISupervisor, IAsyncDisposable
     private readonly Action<RunningMigration> _fencedOut;
     private volatile bool _letGo;
     private int _failures;
+    private int _catchUps;
 
     /// <param name="fencedOut">hears that a later term has this migration.</param>
     public RunningMigration(
@@ -53,7 +54,27 @@ internal sealed class RunningMigration : ISupervisor, IAsyncDisposable
             [ReadUntilAnsweredAsync(plan.Source, cancellationToken), ReadUntilAnsweredAsync(plan.Destination, cancellationToken)];
         await HearAsync(await await Task.WhenAny(readings), heard, cancellationToken);
         var both = await Task.WhenAll(readings);
-        await HearAsync([.. both[0], .. both[1]], heard, cancellationToken);
+        _ = HearOnAsync([.. both[0], .. both[1]], heard, Interlocked.Increment(ref _catchUps));
+    }
+
+    /// <summary>What an agent said may mean something only once a row has been read, or the other agent has said more: what led to nothing is
+    /// heard again whenever this migration has gone on.</summary>
+    /// <param name="catchUp">a later one takes its place.</param>
+    private async Task HearOnAsync(IReadOnlyList<AgentEvent> said, HashSet<string> heard, int catchUp)
+    {
+        try
+        {
+            while (!_letGo && !Actor.State.Ended && catchUp == Volatile.Read(ref _catchUps))
+            {
+                var changed = Projection.Read().Changed;
+                await HearAsync(said, heard, CancellationToken.None);
+                await changed;
+            }
+        }
+        catch (Exception error) when (error is ActorFailedException or ActorStoppedException)
+        {
+            // An actor that failed catches up again; one that was let go of need not.
+        }
     }
 
     /// <summary>A store that lost its power has lost the end of the journal that a failed actor starts over from, and the feeds, which
@@ -94,8 +115,7 @@ internal sealed class RunningMigration : ISupervisor, IAsyncDisposable
     }
 
     /// <param name="heard">what the journal holds already.</param>
-    /// <remarks>What one agent says may only mean something once the other has been heard, where the journal lags behind both: so what led
-    /// to nothing is heard again after what led to something.</remarks>
+    /// <remarks>What led to nothing is heard again after what led to something.</remarks>
     private async Task HearAsync(IReadOnlyList<AgentEvent> said, HashSet<string> heard, CancellationToken cancellationToken)
     {
         var left = said.Select(e => (Event: e, Text: WireJson.Write(e))).Where(e => !heard.Contains(e.Text)).ToList();

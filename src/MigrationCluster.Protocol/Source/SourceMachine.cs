@@ -67,6 +67,10 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 Accept(new SourceOpened(command.Migration, at, command.Guest, command.Fence)),
             CollectSetup => Accept(),
 
+            // Its feed says that the guest died; a refusal, heard before that, would have the attempt aborted, and with it perhaps the only
+            // complete copy discarded.
+            StartPreCopy or SwitchOver or YieldGuest when s.Phase == SourcePhase.Died => Accept(),
+
             StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
                 Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),

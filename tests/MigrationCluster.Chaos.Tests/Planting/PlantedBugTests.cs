@@ -7,14 +7,15 @@ namespace MigrationCluster.Chaos.Tests.Planting;
 /// <summary>A harness that misses these would miss their like. Those deep in the state space are left to `mc-chaos explore`.</summary>
 public sealed class PlantedBugTests
 {
-    public static TheoryData<string> Names => [.. PlantedBug.All.Select(bug => bug.Name)];
+    /// <summary>Need thousands of seeds, and are left to `mc-chaos simulate --planted`.</summary>
+    private static readonly string[] Rare = ["dirty-log-lost", "lease-checked-before-write", "isolate-too-late"];
 
-    /// <remarks>Some need thousands of seeds: those are left to `mc-chaos simulate --planted`.</remarks>
+    public static TheoryData<string> Frequent => [.. PlantedBug.All.Select(bug => bug.Name).Except(Rare)];
+
     [Theory]
-    [MemberData(nameof(Names))]
-    public void The_simulation_finds_them(string name)
+    [MemberData(nameof(Frequent))]
+    public void The_simulation_finds_those_that_are_not_rare(string name)
     {
-        if (name is "dirty-log-lost" or "lease-checked-before-write" or "isolate-too-late") return;
         var build = PlantedBug.Find(name)!.Build;
         Assert.Contains(Enumerable.Range(1, 2000), seed => new SimulatedFleet(seed, build).Run() is not null);
     }

@@ -248,6 +248,17 @@ public sealed class SourceMachineTests
         Assert.Equal(events, _source.Events.Count);
     }
 
+    /// <summary>Found by simulation: the refusal was heard before the death, and had the only complete copy discarded.</summary>
+    [Fact]
+    public void A_session_whose_guest_died_refuses_no_order_that_its_feed_answers()
+    {
+        ReachStopping();
+        _source.Tell(new SourceCommand.GuestDied(true, "gone", default));
+        Assert.Null(Order(new SwitchOver(Id, Guest, At, TimeSpan.FromSeconds(10))));
+        Assert.Null(Order(new YieldGuest(Id, Guest, At)));
+        Assert.IsType<SourceGuestDied>(_source.Events[^1]);
+    }
+
     private static Dictionary<string, DeviceState> NoStands => [];
 
     private string? Order(AgentCommand command) => _source.Tell(new SourceCommand.Order(command, default));

@@ -48,10 +48,18 @@ public enum Story
 public sealed record FailpointCase(
     string Point, string Where, Story Story = Story.Moves, int Time = 1, bool Lost = false, string? Device = null)
 {
+    private const string AnotherDeath = "needs a daemon that has died in the transfer before";
+
     /// <summary>Not reached by any story, and why.</summary>
     public static IReadOnlyDictionary<string, string> NotReached { get; } = new Dictionary<string, string>
     {
         ["SwitchOverPutOff"] = "needs a device that is set up anew between the last pass and the pause",
+        ["TransferLost"] = AnotherDeath,
+        ["TransferRedirected"] = AnotherDeath,
+        ["TransferClosed"] = AnotherDeath,
+        ["TransferReopened"] = AnotherDeath,
+        ["ReopenTransfer"] = AnotherDeath,
+        ["ReconnectTransfer"] = AnotherDeath,
         ["SetupRefused"] = "needs devices that only the real destination tells apart; nothing has moved by then",
     };
 
