@@ -49,10 +49,14 @@ public sealed class TransferReceiver : IAsyncDisposable
 
     public TransferCounters Counters => _meter.Read();
 
-    /// <summary>Why the session ended; null while it lives.</summary>
+    /// <summary>Why the session ended, or is about to end; null while it lives.</summary>
     public TransferFailedException? Failure
     {
-        get { lock (_lock) return _failure; }
+        get
+        {
+            lock (_lock)
+                return _failure ?? (_link?.Failure is { } broken && !_completion.Task.IsCompletedSuccessfully && EndsSession(broken) ? broken : null);
+        }
     }
 
     /// <summary>From now on the source has only so long to connect: it was connected before this daemon's life.</summary>
@@ -154,7 +158,7 @@ public sealed class TransferReceiver : IAsyncDisposable
         await link.Ended;
         if (_completion.Task.IsCompletedSuccessfully) return;
         var failure = link.Failure!;
-        if (!failure.MayResume || _options.ReconnectLimit <= TimeSpan.Zero)
+        if (EndsSession(failure))
         {
             Fail(failure);
             return;
@@ -162,6 +166,8 @@ public sealed class TransferReceiver : IAsyncDisposable
         lock (_lock)
             if (!_closed && _link == link) ExpectLink();
     }
+
+    private bool EndsSession(TransferFailedException failure) => !failure.MayResume || _options.ReconnectLimit <= TimeSpan.Zero;
 
     private void Fail(TransferFailedException failure)
     {

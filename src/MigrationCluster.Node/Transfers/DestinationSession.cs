@@ -53,9 +53,11 @@ public sealed class DestinationSession(
         };
     }
 
-    private DestinationCommand.Failed Translate(DestinationEffect effect, Exception error)
+    private DestinationCommand.Failed Translate(DestinationEffect effect, Exception error) =>
+        Failed(effect is DestinationEffect.MoveDevice move ? move.Device : null, error);
+
+    private DestinationCommand.Failed Failed(DeviceName? device, Exception error)
     {
-        var device = effect is DestinationEffect.MoveDevice move ? move.Device : (DeviceName?)null;
         var failure = OperatingFailure.Of(error, "destination");
         return new DestinationCommand.Failed(device, failure.Code, failure.Reason, time.GetUtcNow());
     }
@@ -155,6 +157,8 @@ public sealed class DestinationSession(
     private async Task<DestinationCommand> DiscardAsync(Fence fence, CancellationToken cancel)
     {
         long? received = _receiver?.Counters is { } counters ? counters.PageBytes + counters.DeviceBytes : null;
+        // The source hears first of a transfer that breaks here, and an abort may be back before this side has said why.
+        var broken = _receiver?.Failure is { } failure ? Failed(null, failure) : null;
         await CloseAsync();
         string directory = guest.Directory;
         // Only what is incoming, and no newer than this order, is discarded: an owner here belongs to somebody else.
@@ -164,7 +168,7 @@ public sealed class DestinationSession(
             using (var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait)) file.TryRaise(fence);
         }
 
-        return new DestinationCommand.DiscardEnded(time.GetUtcNow(), received);
+        return new DestinationCommand.DiscardEnded(time.GetUtcNow(), received, broken);
     }
 
     /// <summary>A guest that took its permit is never touched: it may be running.</summary>

@@ -37,7 +37,8 @@ public abstract record DestinationCommand(DateTimeOffset At)
     public sealed record PermitVoted(DateTimeOffset At) : DestinationCommand(At);
 
     /// <param name="ReceivedBytes">by the data plane's counters; null: they are gone.</param>
-    public sealed record DiscardEnded(DateTimeOffset At, long? ReceivedBytes = null) : DestinationCommand(At);
+    /// <param name="Broken">why the transfer had broken before, when the order to discard came sooner than that was told; null: it had not.</param>
+    public sealed record DiscardEnded(DateTimeOffset At, long? ReceivedBytes = null, Failed? Broken = null) : DestinationCommand(At);
 
     /// <param name="NeverRan">proven; else <paramref name="Reason"/> says what stands against it.</param>
     public sealed record ProofEnded(bool NeverRan, string Reason, DateTimeOffset At) : DestinationCommand(At);

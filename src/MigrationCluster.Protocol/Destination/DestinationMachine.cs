@@ -113,7 +113,10 @@ public sealed class DestinationMachine
                 return Accept(new PermitTaken(s.Migration, voted.At));
 
             case DestinationCommand.DiscardEnded ended when s.Phase == DestinationPhase.Discarding:
-                return Accept(new IncomingDiscarded(s.Migration, ended.At, ended.ReceivedBytes));
+                var discarded = new IncomingDiscarded(s.Migration, ended.At, ended.ReceivedBytes);
+                return s.Failure is null && ended.Broken is { } cause
+                    ? Accept(new DestinationFailed(s.Migration, ended.At, cause.Code, cause.Reason), discarded)
+                    : Accept(discarded);
 
             case DestinationCommand.ProofEnded ended when s.Phase == DestinationPhase.Proving:
                 return ended.NeverRan

@@ -110,6 +110,19 @@ public sealed class DestinationMachineTests
     }
 
     /// <summary>Found by exploring: the permit was in the file, its answer was lost, and the only guest that might run was given up.</summary>
+    /// <summary>The source heard that the transfer broke here, and the abort came back, before this side had said why.</summary>
+    [Fact]
+    public void What_broke_the_transfer_is_told_also_when_the_order_to_discard_comes_first()
+    {
+        ReachReceiving();
+        Order(new DiscardIncoming(Id, Guest, Raised));
+        var broken = new DestinationCommand.Failed(null, "transfer.device-sink-failed", "gpu0 is gone", default);
+        _destination.Tell(new DestinationCommand.DiscardEnded(default, 0, broken));
+        Assert.Equal("gpu0 is gone", Assert.IsType<DestinationFailed>(_destination.Events[^2]).Reason);
+        Assert.IsType<IncomingDiscarded>(_destination.Events[^1]);
+        Assert.Equal(DestinationPhase.Discarded, _destination.State.Phase);
+    }
+
     [Fact]
     public void A_permit_whose_answer_was_lost_is_asked_for_again()
     {
