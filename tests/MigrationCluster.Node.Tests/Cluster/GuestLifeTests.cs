@@ -141,6 +141,17 @@ public sealed class GuestLifeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_launch_that_is_called_off_leaves_nothing_behind()
+    {
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            _node.Guests.LaunchAsync(Spec, new Fence(new(7), new(1)), incoming: true, new CancellationToken(canceled: true)));
+
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+        Assert.DoesNotContain("launch.json", Directory.EnumerateFiles(GuestDirectory).Select(Path.GetFileName));
+        Assert.Equal(1024, _node.Guests.FreeMiB);
+    }
+
+    [Fact]
     public async Task A_guest_that_hangs_is_killed_when_it_is_stopped()
     {
         await StartAsync();
