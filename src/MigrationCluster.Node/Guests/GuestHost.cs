@@ -26,6 +26,7 @@ public sealed class GuestHost(
     private readonly Lock _lock = new();
     private readonly Dictionary<GuestName, HostedGuest> _guests = [];
     private readonly Dictionary<GuestName, int> _launchingMiB = [];
+    private readonly Dictionary<GuestName, SemaphoreSlim> _turns = [];
     private readonly CancellationTokenSource _stop = new();
 
     public int FreeMiB
@@ -82,9 +83,36 @@ public sealed class GuestHost(
         return await LaunchReservedAsync(draft.Spec!, fence, incoming, configuration, cancellationToken);
     }
 
-    /// <summary>Kills a guest's process and device servers; returns when all are dead and its leftover files are gone.</summary>
-    /// <remarks>Also for a guest this host does not know (any more): then it makes sure that nothing of it lives.</remarks>
-    public async Task KillAsync(GuestName guest, CancellationToken cancellationToken)
+    /// <summary>Kills a guest's process and device servers, unless they belong to somebody newer; returns when all are dead, their leftover
+    /// files are gone, and nothing under an older fence can be launched any more.</summary>
+    /// <param name="incomingOnly">an owner is left alone too, whatever its fence.</param>
+    /// <returns>why nothing was killed, or sealed; null: nothing of the guest lives here.</returns>
+    /// <exception cref="FenceFileException">the fence file cannot be read, or is still held.</exception>
+    /// <remarks>
+    /// Also for a guest this host does not know (any more). It takes turns with launches: an order to end that is late cannot meet the
+    /// launch of a newer attempt half done, and a launch that is late finds its fence older than the file's.
+    /// </remarks>
+    public async Task<string?> KillAsync(GuestName guest, Fence fence, bool incomingOnly, CancellationToken cancellationToken)
+    {
+        string directory = data.Guest(guest);
+        using var turn = await TakeTurnAsync(guest, cancellationToken);
+        if (WhyNot(FenceFile.Read(directory)) is { } reason) return reason;
+        await KillAsync(guest, cancellationToken);
+        Directory.CreateDirectory(directory);
+        using var file = FenceFile.Open(directory, inheritLock: false, LockWait);
+        // It may have been bound anew, or have voted, until it died.
+        if (WhyNot(file.Record) is { } changed) return changed;
+        if (file.Record is null) file.Store(new FenceRecord(guest, fence, GuestRole.Incoming));
+        else file.TryRaise(fence);
+        return null;
+
+        string? WhyNot(FenceRecord? record) => record is null ? null
+            : record.Fence > fence ? $"its fence file says {record.Fence}, newer than {fence}"
+            : incomingOnly && record.Role == GuestRole.Owner ? "its fence file holds a permit"
+            : null;
+    }
+
+    private async Task KillAsync(GuestName guest, CancellationToken cancellationToken)
     {
         string directory = data.Guest(guest);
         for (var tasks = ProcessTable.Of(directory); tasks.Count > 0; tasks = ProcessTable.Of(directory))
@@ -133,6 +161,7 @@ public sealed class GuestHost(
         var name = new GuestName(spec.Name);
         try
         {
+            using var turn = await TakeTurnAsync(name, cancellationToken);
             var folder = new GuestFolder(data.Guest(name));
             if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
             var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration);
@@ -172,6 +201,20 @@ public sealed class GuestHost(
         return FenceLaunch.Decide(file.Record, guest, fence, incoming).Refusal is { } reason
             ? HttpRefusal.Conflict(LaunchCode, reason, "nothing to do: a newer attempt at this guest is under way")
             : null;
+    }
+
+    /// <summary>One at a time launches or ends a guest.</summary>
+    private async Task<Turn> TakeTurnAsync(GuestName guest, CancellationToken cancellationToken)
+    {
+        SemaphoreSlim turns;
+        lock (_lock) turns = _turns.TryGetValue(guest, out var known) ? known : _turns[guest] = new SemaphoreSlim(1, 1);
+        await turns.WaitAsync(cancellationToken);
+        return new Turn(turns);
+    }
+
+    private readonly struct Turn(SemaphoreSlim turns) : IDisposable
+    {
+        public void Dispose() => turns.Release();
     }
 
     private void Watch(HostedGuest guest)

@@ -137,17 +137,11 @@ public sealed class AgentRoutes(
         }
 
         var name = GuestOf(context);
-        try
-        {
-            await GuestStop.RunAsync(guests, name, order.Value!.Fence, time, lifetime.ApplicationStopping);
-            await Done(context);
-        }
-        catch (DeviceRefusedException error)
-        {
+        if (await GuestStop.RunAsync(guests, name, order.Value!.Fence, time, lifetime.ApplicationStopping) is { } reason)
             await JsonBody.WriteAsync(context, HttpRefusal.Conflict(
-                "guest.fenced", $"guest {name} on {node.Name} takes no order of {order.Value!.Fence}: {error.Message}",
+                "guest.fenced", $"guest {name} on {node.Name} takes no order of {order.Value.Fence}: {reason}",
                 "ask again: a newer attempt at this guest is under way"));
-        }
+        else await Done(context);
     }
 
     private async Task CheckAsync(HttpContext context)

@@ -160,39 +160,27 @@ public sealed class DestinationSession(
         // The source hears first of a transfer that breaks here, and an abort may be back before this side has said why.
         var broken = _receiver?.Failure is { } failure ? Failed(null, failure) : null;
         await CloseAsync();
-        string directory = guest.Directory;
-        // Only what is incoming, and no newer than this order, is discarded: an owner here belongs to somebody else.
-        if (FenceFile.Read(directory) is { Role: GuestRole.Incoming } record && record.Fence <= fence)
-        {
-            await guest.KillAsync(cancel);
-            using (var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait)) file.TryRaise(fence);
-        }
-
+        // What is newer than this order, or an owner, belongs to somebody else and is left alone.
+        await guest.KillAsync(fence, incomingOnly: true, cancel);
         return new DestinationCommand.DiscardEnded(time.GetUtcNow(), received, broken);
     }
 
     /// <summary>A guest that took its permit is never touched: it may be running.</summary>
     private async Task<DestinationCommand> ProveAsync(Fence fence, CancellationToken cancel)
     {
-        string directory = guest.Directory;
         try
         {
-            if (FenceFile.Read(directory) is { Permitted: true } or { Role: GuestRole.Owner })
-                return new DestinationCommand.ProofEnded(false, "its fence file holds a permit", time.GetUtcNow());
+            // It voted, so there was one: what it said last is not known any more.
+            if (FenceFile.Read(guest.Directory) is null)
+                return new DestinationCommand.ProofEnded(false, "its fence file is gone", time.GetUtcNow());
             await CloseAsync();
-            await guest.KillAsync(cancel);
-            using var file = FenceFile.Open(directory, inheritLock: false, SourceSession.LockWait);
-            if (file.Record is not { Permitted: false, Role: GuestRole.Incoming })
-                return new DestinationCommand.ProofEnded(false, "its fence file holds a permit", time.GetUtcNow());
-            if (file.TryRaise(fence) is null)
-                return new DestinationCommand.ProofEnded(false, $"its fence file is newer than {fence}", time.GetUtcNow());
+            string? reason = await guest.KillAsync(fence, incomingOnly: true, cancel);
+            return new DestinationCommand.ProofEnded(reason is null, reason ?? "", time.GetUtcNow());
         }
         catch (FenceFileException error)
         {
             return new DestinationCommand.ProofEnded(false, error.Message, time.GetUtcNow());
         }
-
-        return new DestinationCommand.ProofEnded(true, "", time.GetUtcNow());
     }
 
     async ValueTask<DeviceStream> IDeviceStateSink.GetAcceptedAsync(int device, CancellationToken cancellationToken)

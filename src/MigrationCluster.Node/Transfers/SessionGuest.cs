@@ -33,8 +33,9 @@ public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory 
         if (answer.Refusal is { } refusal) throw new LaunchRefusedException(refusal.Error);
     }
 
-    /// <summary>Kills the guest process and its device servers, if any lives, and removes their files but for the fence file.</summary>
-    public Task KillAsync(CancellationToken cancellationToken) => host.KillAsync(guest, cancellationToken);
+    /// <inheritdoc cref="GuestHost.KillAsync(GuestName, Fence, bool, CancellationToken)"/>
+    public Task<string?> KillAsync(Fence fence, bool incomingOnly, CancellationToken cancellationToken) =>
+        host.KillAsync(guest, fence, incomingOnly, cancellationToken);
 }
 
 /// <summary>This host did not launch the guest process.</summary>

@@ -179,7 +179,8 @@ public sealed class SourceSession(
         }
 
         await CloseDevicesAsync();
-        await guest.KillAsync(cancel);
+        // What is newer than this attempt came back since, and is not its to release.
+        await guest.KillAsync(State().Fence, incomingOnly: false, cancel);
         return new SourceCommand.ReleaseEnded(residue, digests, time.GetUtcNow());
     }
 
@@ -194,10 +195,11 @@ public sealed class SourceSession(
     public async Task<SourceCommand> ReportDeathAsync(CancellationToken cancellationToken)
     {
         await CloseTransferAsync();
-        await guest.KillAsync(cancellationToken);
         string reason = $"the guest process of {guest.Name} on the source died";
         try
         {
+            if (await guest.KillAsync(State().Fence, incomingOnly: false, cancellationToken) is { } newer)
+                return new SourceCommand.GuestDied(false, $"{reason}; {newer}", time.GetUtcNow());
             using var fence = FenceFile.Open(guest.Directory, inheritLock: false, LockWait);
             var (record, refusal) = fence.TryCast(Vote.Yielded, null);
             return new SourceCommand.GuestDied(

@@ -135,7 +135,7 @@ public sealed class GuestLifeTests : IAsyncLifetime
         Assert.Equal((1024 - 32, true), (inventory.FreeMiB, inventory.Guests.Single().Incoming));
         Assert.Equal(fence, inventory.Guests.Single().Fence!.Fence);
 
-        await _node.Guests.KillAsync(G, default);
+        Assert.Null(await _node.Guests.KillAsync(G, fence, incomingOnly: true, default));
         var late = await _node.Guests.LaunchAsync(Spec, new Fence(new(6), new(9)), incoming: true, default);
         Assert.Contains("newer than", late.Refusal!.Error.Message, StringComparison.Ordinal);
     }
@@ -161,6 +161,44 @@ public sealed class GuestLifeTests : IAsyncLifetime
         Assert.Equal("stopped", stopped.State);
         Assert.Empty(ProcessTable.Of(GuestDirectory));
     }
+
+    /// <summary>The answer to a start was lost, the guest was given up, and only then does the order arrive.</summary>
+    [Fact]
+    public async Task An_order_to_start_that_comes_after_the_one_to_stop_is_refused_by_its_fence()
+    {
+        Assert.Null(await StopAsync(new Fence(new(2), new(0))));
+        var late = await _node.Guests.LaunchAsync(Spec, new Fence(new(1), new(0)), incoming: false, default);
+
+        Assert.Contains("(e2, t0), newer than (e1, t0)", late.Refusal!.Error.Message, StringComparison.Ordinal);
+        Assert.Empty(ProcessTable.Of(GuestDirectory));
+        var next = await _node.Guests.LaunchAsync(Spec, new Fence(new(3), new(0)), incoming: false, default);
+        Assert.Null(next.Refusal);
+    }
+
+    [Theory]
+    [InlineData("CONT")]
+    [InlineData("STOP")] // it hangs, and cannot be asked
+    public async Task An_order_that_is_older_than_the_guest_ends_nothing(string signal)
+    {
+        await StartAsync();
+        await _node.Client.StopGuestAsync("g", default);
+        Assert.Equal(3UL, (await StartAsync()).Epoch);
+        var living = _node.Guests.Find(G)!.Process;
+        Signal(living.Id, signal);
+
+        string? stopped = await StopAsync(new Fence(new(2), new(0)));
+        string? killed = await _node.Guests.KillAsync(G, new Fence(new(2), new(9)), incomingOnly: false, default);
+        string? discarded = await _node.Guests.KillAsync(G, new Fence(new(4), new(0)), incomingOnly: true, default);
+
+        Assert.Contains("(e3, t0)", stopped, StringComparison.Ordinal);
+        Assert.Contains("newer than (e2, t9)", killed, StringComparison.Ordinal);
+        Assert.Contains("holds a permit", discarded, StringComparison.Ordinal);
+        Assert.True(ProcessTable.IsAlive(living));
+        Signal(living.Id, "CONT");
+        Assert.Equal("running", (await _node.Client.GetGuestAsync("g", default)).State);
+    }
+
+    private Task<string?> StopAsync(Fence fence) => GuestStop.RunAsync(_node.Guests, G, fence, TimeProvider.System, default);
 
     private Task<GuestView> StartAsync() => StartAsync(Spec);
 
