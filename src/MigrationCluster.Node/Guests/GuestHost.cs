@@ -181,12 +181,6 @@ public sealed class GuestHost(
                 LaunchCode, $"guest {name} could not be launched on {node.Name}: {error.Message}",
                 $"see {GuestFolderLog(name)} on {node.Name}");
         }
-        catch (OperationCanceledException)
-        {
-            // Nobody waits for it any more. Who called it off may have found nothing to clear away yet.
-            new GuestFolder(data.Guest(name)).Clear();
-            throw;
-        }
         finally
         {
             lock (_lock) _launchingMiB.Remove(name);
