@@ -11,6 +11,8 @@ internal static class GuestLauncher
         if command -v setsid >/dev/null; then exec setsid "$@"; else exec "$@"; fi
         """;
 
+    private const string RuntimeDiagnostics = "DOTNET_EnableDiagnostics";
+
     /// <summary>How long a guest process may take until its sockets listen.</summary>
     private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
@@ -23,6 +25,8 @@ internal static class GuestLauncher
         foreach (string argument in (string[])
             ["-c", Shell, "sh", folder.Log, GuestExecutable.Find(), "run", "--directory", folder.Path])
             start.ArgumentList.Add(argument);
+        // The runtime's own sockets in the temporary folder would stay for good when the guest is killed. Who wants them says so.
+        start.Environment.TryAdd(RuntimeDiagnostics, "0");
         using var process = Process.Start(start) ?? throw new IOException("cannot start /bin/sh");
         try
         {

@@ -73,11 +73,15 @@ public sealed class GuestLifeTests : IAsyncLifetime
         await StartAsync();
         var hosted = _node.Guests.Find(G)!;
         Assert.Equal(3, ProcessTable.Of(GuestDirectory).Count);
+        var ids = ProcessTable.Of(GuestDirectory).Select(task => task.Id).ToList();
         ProcessTable.Kill(hosted.Process);
         await hosted.Ended.WaitAsync(TimeSpan.FromSeconds(20));
 
         Assert.Empty(ProcessTable.Of(GuestDirectory));
         Assert.Equal("lost", (await _node.Client.GetGuestAsync("g", default)).State);
+        Assert.DoesNotContain(
+            Directory.EnumerateFileSystemEntries(Path.GetTempPath()).Select(Path.GetFileName),
+            name => ids.Exists(id => name!.Contains($"-{id}-", StringComparison.Ordinal)));
         // Nothing holds the fence file's lock any more: this is the proof that all of them are dead.
         using var fence = FenceFile.Open(GuestDirectory, inheritLock: false, TimeSpan.Zero);
         Assert.Equal(new Epoch(1), fence.Record!.Fence.Epoch);
