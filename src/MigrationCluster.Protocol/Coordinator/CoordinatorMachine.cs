@@ -85,8 +85,11 @@ public sealed class CoordinatorMachine
                 new CoordinatorEvent.AbortChosen(refused.Refusals, true, at),
                 new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
             SetupAccepted when s.Phase == MigrationPhase.Negotiating => Enter(observed, MigrationPhase.PreCopy),
-            ReadyToSwitch when s.Phase == MigrationPhase.PreCopy => Enter(observed, MigrationPhase.Quiescing),
-            SwitchOverPutOff when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.PreCopy),
+            // A feed may be told from its beginning again: a readiness that was put off is then old news, and so is its putting off.
+            ReadyToSwitch ready when s.Phase == MigrationPhase.PreCopy && ready.Readiness > s.Readiness =>
+                Enter(observed, MigrationPhase.Quiescing),
+            SwitchOverPutOff off when s.Phase == MigrationPhase.Quiescing && off.Readiness == s.Readiness =>
+                Enter(observed, MigrationPhase.PreCopy),
             GroupQuiet when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.StopAndCopy),
             FinalStateSent when s.Phase == MigrationPhase.StopAndCopy => Verify(s with { Sent = (FinalStateSent)heard }, observed),
             // While the row is undecided an abort may still be turned back, should the source's guest turn out dead.

@@ -147,7 +147,8 @@ public sealed record SwitchOverStarted(MigrationId Migration, DateTimeOffset At,
 
 /// <summary>The machine was not paused: pre-copy goes on until the rule holds again.</summary>
 /// <param name="Devices">have initial bytes again, and so took their readiness back.</param>
-public sealed record SwitchOverPutOff(MigrationId Migration, DateTimeOffset At, IReadOnlyList<DeviceName> Devices)
+/// <param name="Readiness">which <see cref="ReadyToSwitch"/> it takes back.</param>
+public sealed record SwitchOverPutOff(MigrationId Migration, DateTimeOffset At, IReadOnlyList<DeviceName> Devices, int Readiness = 1)
     : AgentEvent(Migration, At);
 
 public sealed record MachinePaused(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);

@@ -77,7 +77,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
             // Before the machine is paused the switchover is put off until there is a connection again.
             ReconnectTransfer to when s is { Phase: SourcePhase.Ready, Failure: null } && to.Opening > s.Opening =>
-                Accept(Redirected(s, to, at), new SwitchOverPutOff(s.Migration, at, [])),
+                Accept(Redirected(s, to, at), new SwitchOverPutOff(s.Migration, at, [], s.Readiness)),
             ReconnectTransfer to when Transfers(s) && to.Opening > s.Opening => Accept(Redirected(s, to, at)),
             // Old news, or too early or too late: where it matters it is sent again.
             ReconnectTransfer => Accept(),
@@ -150,7 +150,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 return DecideIteration(s, ended);
 
             case SourceCommand.ReadinessTakenBack back when s.Phase == SourcePhase.Pausing && s.Failure is null:
-                return Accept(new SwitchOverPutOff(s.Migration, back.At, back.Devices));
+                return Accept(new SwitchOverPutOff(s.Migration, back.At, back.Devices, s.Readiness));
 
             case SourceCommand.DeviceArrived arrived when s.Devices.ContainsKey(arrived.Device.Value):
                 return DecideArrival(s, arrived);
@@ -196,7 +196,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
             // As on a reconnect: no pause without a connection.
             case SourceCommand.Restarted restarted when s is { Failure: null, Phase: SourcePhase.Ready }:
-                return Accept(Lost(s, restarted.At), new SwitchOverPutOff(s.Migration, restarted.At, []));
+                return Accept(Lost(s, restarted.At), new SwitchOverPutOff(s.Migration, restarted.At, [], s.Readiness));
 
             // In the moment between the switchover and Copying it is not known how far devices have come: the attempt ends.
             case SourceCommand.Restarted restarted:

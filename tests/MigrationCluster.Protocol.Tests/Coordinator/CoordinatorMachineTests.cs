@@ -144,10 +144,25 @@ public sealed class CoordinatorMachineTests
         Assert.IsType<StartPreCopy>(Assert.IsType<CoordinatorEffect.Send>(Assert.Single(_coordinator.Pending)).Command);
         Assert.False(_coordinator.State.SwitchedOver);
 
-        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero, 2));
         Assert.Equal(MigrationPhase.Quiescing, _coordinator.State.Phase);
         Hear(new GroupQuiet(Id, default));
         Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
+    }
+
+    /// <summary>Found by simulation: the source was paused, and its coordinator waited in pre-copy for a readiness that had been.</summary>
+    [Fact]
+    public void A_feed_that_is_told_again_puts_no_later_switchover_off()
+    {
+        ReachQuiescing();
+        Hear(new SwitchOverPutOff(Id, default, []));
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero, 1));
+        Assert.Equal(MigrationPhase.PreCopy, _coordinator.State.Phase);
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero, 2));
+        Hear(new SwitchOverPutOff(Id, default, []));
+        Assert.Equal(MigrationPhase.Quiescing, _coordinator.State.Phase);
+        Hear(new SwitchOverPutOff(Id, default, [], 2));
+        Assert.Equal(MigrationPhase.PreCopy, _coordinator.State.Phase);
     }
 
     [Fact]
@@ -157,7 +172,7 @@ public sealed class CoordinatorMachineTests
         Hear(new SwitchOverPutOff(Id, default, []));
         Hear(new TransferReopened(Id, default, "127.0.0.1:2", "01", 1));
         AssertReconnects();
-        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero));
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero, 2));
         AssertReconnects();
         Hear(new GroupQuiet(Id, default));
         AssertReconnects();
