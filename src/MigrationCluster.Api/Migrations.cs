@@ -105,6 +105,7 @@ public sealed record PhaseView(string Phase, double StartMs);
 /// <param name="Iteration">pass of pre-copy, from 1; 0 before the first.</param>
 /// <param name="RemainingBytes">of this pass.</param>
 /// <param name="Passes">the passes that are over.</param>
+/// <param name="ResentBytes">of <paramref name="TransferredBytes"/>: what was under way when connections were lost, and so was sent again.</param>
 public sealed record ProgressView(
     int Iteration,
     long RemainingBytes,
@@ -112,7 +113,8 @@ public sealed record ProgressView(
     double BandwidthBytesPerSecond,
     double DirtyBytesPerSecond,
     IReadOnlyList<DeviceProgressView> Devices,
-    IReadOnlyList<IterationView>? Passes = null);
+    IReadOnlyList<IterationView>? Passes = null,
+    long ResentBytes = 0);
 
 /// <param name="State">the VFIO device state on the source.</param>
 /// <param name="RemainingBytes">as the device estimates; null when it cannot tell.</param>

@@ -34,8 +34,11 @@ public static class LiveProgress
     private static string Numbers(ProgressView progress) => progress.Iteration == 0
         ? "[grey]nothing sent yet[/]"
         : $"iteration [bold]{progress.Iteration}[/]   remaining [bold]{Figures.Bytes(progress.RemainingBytes)}[/]   " +
-            $"sent {Figures.Bytes(progress.TransferredBytes)} at {Figures.Rate(progress.BandwidthBytesPerSecond)}   " +
+            $"sent {Figures.Bytes(progress.TransferredBytes)} at {Figures.Rate(progress.BandwidthBytesPerSecond)}{Again(progress)}   " +
             $"guest dirties {Figures.Rate(progress.DirtyBytesPerSecond)}";
+
+    private static string Again(ProgressView progress) =>
+        progress.ResentBytes > 0 ? $", {Figures.Bytes(progress.ResentBytes)} of it again" : "";
 
     private static Table Devices(IReadOnlyList<DeviceProgressView> devices)
     {

@@ -246,7 +246,8 @@ public sealed class SourceSession(
                 state.Devices.TryGetValue(device.Device.Value, out var planned) ? planned.State.ToString() : "",
                 device.SentBytes,
                 null)),
-        ]);
+        ],
+        ResentBytes: transfer.Counters.ResentBytes);
 
     public async ValueTask DisposeAsync() => await CloseDevicesAsync();
 

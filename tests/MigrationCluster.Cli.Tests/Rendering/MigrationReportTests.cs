@@ -66,6 +66,15 @@ public sealed class MigrationReportTests
         Assert.Matches("serial0 +Running +0 B +-", picture);
     }
 
+    [Fact]
+    public void Live_picture_says_what_was_sent_again()
+    {
+        var writer = new StringWriter();
+        new Terminal(writer, TextWriter.Null, interactive: false).Console.Write(LiveProgress.Render(
+            Samples.Migration(Outcomes.Running, progress: Samples.Progress(2, 270, 1024) with { ResentBytes = 12 << 20 })));
+        Assert.Contains("sent 1.00 GiB at 400 MiB/s, 12.0 MiB of it again", writer.ToString());
+    }
+
     private static string Render(MigrationView view)
     {
         var writer = new StringWriter();
