@@ -31,6 +31,7 @@ public sealed class ExitCodesTests
     [InlineData(ErrorCodes.SameHost, 3)]
     [InlineData(ErrorCodes.GuestMigrating, 3)]
     [InlineData(ErrorCodes.TooLate, 3)]
+    [InlineData(ErrorCodes.HostAnswers, 3)]
     [InlineData("destination.memory", 3)]
     [InlineData(ErrorCodes.GuestUnknown, 1)]
     [InlineData(ErrorCodes.HostUnreachable, 1)]

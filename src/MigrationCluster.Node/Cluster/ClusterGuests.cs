@@ -163,6 +163,7 @@ public sealed class ClusterGuests(
         {
             var fence = new Fence(vacating.Row.Epoch, NoTerm);
             if (await agents.Api(owner).StopAsync(guest, fence, cancellationToken) is { } refusal) return refusal;
+            await StopStaleAsync(guest, owner, fence, cancellationToken);
         }
         catch (AgentUnreachableException error)
         {
@@ -173,6 +174,22 @@ public sealed class ClusterGuests(
 
         var vacant = vacating with { Placement = Placement.Vacant };
         return await rows.CompareAndSwapAsync(vacating, vacant, cancellationToken) ? vacant : Changed(guest.Value);
+    }
+
+    /// <summary>A lost guest's copy on the source was kept until it was given up. It has yielded and never runs: nobody waits for a host
+    /// that does not answer.</summary>
+    private async Task StopStaleAsync(GuestName guest, HostName owner, Fence fence, CancellationToken cancellationToken)
+    {
+        var last = (await migrations.ListAsync(cancellationToken)).LastOrDefault(migration => migration.Guest == guest.Value);
+        if (last is not { Outcome: Outcomes.GuestLost } || last.Source == owner.Value) return;
+        try
+        {
+            await agents.Api(new HostName(last.Source)).StopAsync(guest, fence, cancellationToken);
+        }
+        catch (AgentUnreachableException error)
+        {
+            logger.LogWarning("the copy of {Guest} on {Host} could not be ended: {Reason}", guest, last.Source, error.Message);
+        }
     }
 
     private async Task<IReadOnlyList<Reason>> HostReasonsAsync(

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Api.Certificates;
+using MigrationCluster.Cli;
+using MigrationCluster.Cli.Commands;
 using MigrationCluster.Node.Tests.Fakes;
 
 namespace MigrationCluster.Node.Tests.EndToEnd;
@@ -103,7 +105,8 @@ internal sealed class Fleet : IAsyncDisposable
     public GuestOnHost Files(string host, string guest = Guest) => new(Path.Combine(_folder, host, "guests", guest));
 
     /// <summary>Starts a node, or starts it again on its own data; the coordinator where it was, everybody else anywhere.</summary>
-    public async Task StartNodeAsync(string host, Armed? armed = null)
+    /// <param name="joins">false: returns when it listens, whether or not a coordinator is there to be joined.</param>
+    public async Task StartNodeAsync(string host, Armed? armed = null, bool joins = true)
     {
         string listen = $"127.0.0.1:{_ports.GetValueOrDefault(host)}";
         if (_nodes.Remove(host, out var before)) before.Dispose();
@@ -116,9 +119,32 @@ internal sealed class Fleet : IAsyncDisposable
         if (Coordinators.Contains(host)) _ports[host] = Node(host).Address.Port;
         if (host == Coordinators[0]) First ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
         if (host == Coordinators[^1]) Client ??= new ClusterClient(Node(host).Address, _authority?.Operator("ada"));
-        if (Client is null) return;
-        await Eventually.TrueAsync($"{host} has joined", async () =>
-            (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
+        if (Client is null || !joins) return;
+        await Eventually.TrueAsync($"{host} has joined", async () => Node(host).HasEnded
+            ? throw new InvalidOperationException($"{host} has ended before it joined: {Node(host).Log}")
+            : (await Client.ListNodesAsync(default)).Any(node => node.Name == host && node.Reachable));
+    }
+
+    /// <summary>The whole host is gone: its daemon, its guests' processes and their devices.</summary>
+    public async Task KillHostAsync(string host)
+    {
+        await Node(host).KillAsync();
+        for (var left = ProcessFiles.Naming(PathOf(host) + "/"); left.Count > 0; left = ProcessFiles.Naming(PathOf(host) + "/"))
+        {
+            foreach (var (id, _) in left) Signals.KillIfThere(id);
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>Runs migctl against the first coordinator.</summary>
+    /// <returns>its exit code, and what it wrote.</returns>
+    public async Task<(int Code, string Output)> MigctlAsync(params string[] arguments)
+    {
+        var output = new StringWriter();
+        using var interruption = new Interruption();
+        int code = await Migctl.RunAsync(
+            [.. arguments, "--coordinator", Node(Coordinators[0]).Address.ToString()], new Terminal(output, output, interactive: false), interruption);
+        return (code, output.ToString());
     }
 
     /// <summary>Ends a node in good order and starts it again; guests go on.</summary>
