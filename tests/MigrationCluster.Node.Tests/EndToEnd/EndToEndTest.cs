@@ -1,3 +1,5 @@
+using MigrationCluster.Api;
+
 namespace MigrationCluster.Node.Tests.EndToEnd;
 
 /// <summary>Each test has a fleet of its own with one guest running on alpha.</summary>
@@ -8,7 +10,9 @@ public abstract class EndToEndTest : IAsyncLifetime
 
     internal Fleet Fleet { get; private set; } = null!;
 
-    public async Task InitializeAsync() => Fleet = await Fleet.StartAsync(guest: Fleet.Spec());
+    internal virtual GuestSpec Guest => Fleet.Spec();
+
+    public async Task InitializeAsync() => Fleet = await Fleet.StartAsync(guest: Guest);
 
     public async Task DisposeAsync() => await Fleet.DisposeAsync();
 }

@@ -11,10 +11,22 @@ internal static class FleetMigrations
     /// <summary>Far beyond what these guests need, so that a loaded machine switches over too.</summary>
     private const int MaxDowntimeMs = 3000;
 
+    /// <summary>What may be sent again of what was acknowledged: this, or 1 % of what was transferred, whichever is more.</summary>
+    public const long ResentBytes = 64 << 20;
+
     /// <param name="to">null: the best of all hosts.</param>
     public static Task<MigrationView> MigrateAsync(
-        this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null) =>
-        fleet.First.MigrateAsync(new MigrateRequest(guest, to, MaxDowntimeMs, acceptUnknownBy), default);
+        this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null, int? maxDowntimeMs = null) =>
+        fleet.First.MigrateAsync(new MigrateRequest(guest, to, maxDowntimeMs ?? MaxDowntimeMs, acceptUnknownBy), default);
+
+    /// <summary>However often its connections and daemons were lost, hardly anything was sent twice.</summary>
+    public static void AssertSentOnce(this MigrationView view)
+    {
+        var (sent, again) = view.Report is { Bytes: var bytes }
+            ? (bytes.Pages + bytes.DeviceState, bytes.Resent)
+            : (view.Progress.TransferredBytes, view.Progress.ResentBytes);
+        Assert.True(again <= Math.Max(sent / 100, ResentBytes), $"{again} of {sent} bytes were sent again: {Describe(view)}");
+    }
 
     /// <summary>Follows a migration by its long poll.</summary>
     public static async Task<MigrationView> UntilAsync(
