@@ -1,3 +1,4 @@
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Node.Hosting;
 
 namespace MigrationCluster.Node.Tests.EndToEnd.Recovery;
@@ -37,6 +38,18 @@ public enum Story
 
     /// <summary>A second guest is started.</summary>
     Starts,
+
+    /// <summary>The destination's daemon dies in pre-copy, and comes back.</summary>
+    Interrupted,
+
+    /// <summary>A device server of the source dies in pre-copy.</summary>
+    SourceDeviceDies,
+
+    /// <summary>A device server of the destination dies once the guest may run there.</summary>
+    DestinationDeviceDies,
+
+    /// <summary>No pass leaves little enough for the downtime asked for: thirty of them, then it is given up.</summary>
+    NeverFits,
 }
 
 /// <summary>One process killed at one place.</summary>
@@ -48,19 +61,12 @@ public enum Story
 public sealed record FailpointCase(
     string Point, string Where, Story Story = Story.Moves, int Time = 1, bool Lost = false, string? Device = null)
 {
-    private const string AnotherDeath = "needs a daemon that has died in the transfer before";
-
     /// <summary>Not reached by any story, and why.</summary>
     public static IReadOnlyDictionary<string, string> NotReached { get; } = new Dictionary<string, string>
     {
-        ["SwitchOverPutOff"] = "needs a device that is set up anew between the last pass and the pause",
-        ["TransferLost"] = AnotherDeath,
-        ["TransferRedirected"] = AnotherDeath,
-        ["TransferClosed"] = AnotherDeath,
-        ["TransferReopened"] = AnotherDeath,
-        ["ReopenTransfer"] = AnotherDeath,
-        ["ReconnectTransfer"] = AnotherDeath,
+        ["SwitchOverPutOff"] = "needs a device that is set up anew, or a destination that opens its data plane anew, between the last pass and the pause",
         ["SetupRefused"] = "needs devices that only the real destination tells apart; nothing has moved by then",
+        ["HostProvenDead"] = "needs an operator's word: DeadHostTests",
     };
 
     private static readonly (Story Story, string[] Steps)[] Stories =
@@ -76,16 +82,23 @@ public sealed record FailpointCase(
         (Story.ReleaseOverdue, ["ReleaseOverdue"]),
         (Story.Deadline, ["Alarm"]),
         (Story.Starts, ["Settled"]),
+        (Story.Interrupted, ["TransferLost", "TransferRedirected", "TransferClosed", "TransferReopened", "ReopenTransfer", "ReconnectTransfer"]),
     ];
 
     /// <summary>Every failpoint once, and those that a migration passes again and again at its later turns too.</summary>
     public static IReadOnlyList<FailpointCase> All { get; } =
     [
-        .. FailpointNames.All.Where(name => Scope(name) != "fence" && !NotReached.ContainsKey(Step(name)))
+        .. FailpointNames.All.Where(name => Scope(name) != "fence" && Step(name) != "Isolate" && !NotReached.ContainsKey(Step(name)))
             .Select(name => new FailpointCase(name, Scope(name) == "row" ? "coordinator" : Scope(name), StoryOf(Step(name)))
             {
                 Lost = Step(name) == "MayHaveRun",
             }),
+        new("source:effect:Isolate", "source", Story.SourceDeviceDies),
+        new("destination:effect:Isolate", "destination", Story.DestinationDeviceDies),
+        .. from scope in (string[])["source", "coordinator"]
+           from point in Failpoints.Around(scope, "IterationFinished")
+           select new FailpointCase(point, scope, Story.NeverFits, 2),
+        new("source:effect:RunIteration", "source", Story.NeverFits, 2),
         .. Fence("source", "Yielded", Story.SourceGuestDies),
         .. Fence("destination", "Raised", Story.RollsBack),
         .. Fence("source-guest", "Raised", Story.Moves, lost: true),
@@ -118,6 +131,9 @@ public sealed record FailpointCase(
 
     public string Action => Device is null ? "kill" : "stop";
 
+    /// <summary>The device whose server dies, and which the guest works on without where that happened.</summary>
+    public string? Without => Device ?? (Story is Story.SourceDeviceDies or Story.DestinationDeviceDies ? Victim : null);
+
     public bool IsGuest => Where.EndsWith("-guest", StringComparison.Ordinal);
 
     /// <summary>Short: a runner shows no more than 50 characters of it.</summary>
@@ -127,9 +143,11 @@ public sealed record FailpointCase(
         [new($"fence:before:{vote}", where, story, 1, lost), new($"fence:after:{vote}", where, story, 1, lost)];
 
     private static IEnumerable<FailpointCase> AtVotes(string where, Story story, params string[] votes) =>
-        votes.SelectMany(vote => Fence(where, vote, story)).Select(it => it with { Device = "net1" });
+        votes.SelectMany(vote => Fence(where, vote, story)).Select(it => it with { Device = Victim });
 
     private static Story StoryOf(string step) => Stories.FirstOrDefault(entry => entry.Steps.Contains(step)).Story;
+
+    private const string Victim = "net1";
 
     private static string Scope(string name) => name.Split(':')[0];
 

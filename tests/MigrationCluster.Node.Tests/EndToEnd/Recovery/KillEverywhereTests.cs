@@ -35,7 +35,7 @@ public sealed class KillEverywhereTests(FailpointFleet fleets, ITestOutputHelper
         }
 
         fleets.Give(fleet, string.Create(CultureInfo.InvariantCulture, $"{it.Point}\t{it.Time}\t{it.Where}\t{it.Story}\t{run.Outcome}\t{watch.Elapsed.TotalSeconds:F1}"));
-        output.WriteLine($"{fleets.Fired} of {Cases.Count} have fired");
+        output.WriteLine($"{run.Outcome}; {fleets.Fired} of {Cases.Count} have fired");
     }
 }
 
