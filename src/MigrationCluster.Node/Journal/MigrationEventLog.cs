@@ -41,7 +41,8 @@ public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId mig
     private static bool IsDurable(CoordinatorEvent e) => e switch
     {
         CoordinatorEvent.Planned or CoordinatorEvent.TookOver => true,
-        CoordinatorEvent.PhaseEntered entered => entered.Phase is MigrationPhase.Completed or MigrationPhase.Failed
+        // From Quiescing on a source that dies may leave the only complete copy on the destination: who forgot that would discard it.
+        CoordinatorEvent.PhaseEntered entered => entered.Phase is MigrationPhase.Quiescing or MigrationPhase.Completed or MigrationPhase.Failed
             or MigrationPhase.Cancelled or MigrationPhase.GuestLost,
         _ => false,
     };
