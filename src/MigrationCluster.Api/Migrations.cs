@@ -5,11 +5,13 @@ namespace MigrationCluster.Api;
 /// <param name="To">the host to move it to; null: the best of all hosts that can take it.</param>
 /// <param name="MaxDowntimeMs">the longest blackout the switchover rule may predict and still switch.</param>
 /// <param name="AcceptUnknownBy">the operator who takes it upon himself that nobody can tell whether a device fits; null: then it is refused.</param>
+/// <param name="AcceptPlainBy">the operator who has guest RAM and device state travel unsealed; null: between machines they are sealed.</param>
 public sealed record MigrateRequest(
     string Guest,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? To = null,
     int MaxDowntimeMs = 300,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptPlainBy = null);
 
 /// <summary>A migration's end; <see cref="Running"/> until then.</summary>
 public static class Outcomes
@@ -80,13 +82,15 @@ public sealed record DoubtView(DateTimeOffset Since, string Why, string Resoluti
 /// <param name="NoWayBack">why the guest could not come back to its source; empty: it could.</param>
 /// <param name="PassedOver">every other host, where the destination was searched for.</param>
 /// <param name="Quiesce">null: planned by an earlier release.</param>
+/// <param name="PlainAcceptedBy">the operator who had guest RAM travel unsealed; null: nobody did.</param>
 public sealed record PlanView(
     string? UnknownAcceptedBy,
     IReadOnlyList<Reason> Unknown,
     IReadOnlyList<DroppedSectionsView> Dropped,
     IReadOnlyList<Reason> NoWayBack,
     IReadOnlyList<PassedOverView> PassedOver,
-    QuiesceView? Quiesce = null);
+    QuiesceView? Quiesce = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? PlainAcceptedBy = null);
 
 /// <summary>How the guest's devices come to a stand.</summary>
 /// <param name="Groups">devices that do P2P DMA and quiesce together; empty: every device is alone.</param>

@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.DataPlane.Receiving;
 using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.DataPlane.Sealing;
 
 namespace MigrationCluster.DataPlane;
 
@@ -22,7 +24,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
     private readonly TransferOptions _options;
     private readonly Action<DroppedConnection>? _dropped;
     private readonly CancellationTokenSource _stopping = new();
-    private readonly Dictionary<SessionToken, TransferReceiver> _sessions = [];
+    private readonly Dictionary<SessionId, Session> _sessions = [];
     private readonly Dictionary<Socket, Task> _opening = [];
     private readonly Task _accepting;
 
@@ -36,13 +38,11 @@ public sealed class DataPlaneListener : IAsyncDisposable
     /// <summary>Where it listens; the port is the real one when 0 was asked for.</summary>
     public IPEndPoint EndPoint { get; }
 
-    /// <param name="endpoint">a loopback address; port 0 takes any free one.</param>
+    /// <param name="endpoint">port 0 takes any free one.</param>
     /// <param name="dropped">hears of dropped connections; must not throw.</param>
-    /// <exception cref="ArgumentException">the address is not a loopback address.</exception>
     /// <exception cref="IOException">the port is in use, or cannot be listened on.</exception>
     public static DataPlaneListener Start(IPEndPoint endpoint, TransferOptions options, Action<DroppedConnection>? dropped = null)
     {
-        SocketSetup.RequireLoopback(endpoint);
         var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
@@ -57,13 +57,15 @@ public sealed class DataPlaneListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens a session; connections that know its token become its channels until it is disposed.</summary>
+    /// <summary>Opens a session; connections that know its token, and come in its mode, become its channels until it is disposed.</summary>
     /// <param name="deviceCount">device streams, the machine's included; at most 64.</param>
     /// <exception cref="ArgumentException">a session with this token is open.</exception>
-    public TransferReceiver Open(SessionToken token, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount)
+    public TransferReceiver Open(
+        SessionToken token, TransferMode mode, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount)
     {
-        var receiver = new TransferReceiver(ram, sink, deviceCount, _options, _ => Forget(token));
-        lock (_lock) _sessions.Add(token, receiver);
+        var id = SessionId.Of(token);
+        var receiver = new TransferReceiver(ram, sink, deviceCount, _options, _ => Forget(id));
+        lock (_lock) _sessions.Add(id, new Session(token, mode, receiver));
         return receiver;
     }
 
@@ -74,16 +76,21 @@ public sealed class DataPlaneListener : IAsyncDisposable
         _socket.Dispose();
         await _accepting;
         Task[] opening;
-        TransferReceiver[] sessions;
+        Session[] sessions;
         lock (_lock) (opening, sessions) = ([.. _opening.Values], [.. _sessions.Values]);
         await Task.WhenAll(opening);
-        foreach (var session in sessions) await session.DisposeAsync();
+        foreach (var session in sessions) await session.Receiver.DisposeAsync();
         _stopping.Dispose();
     }
 
-    private void Forget(SessionToken token)
+    private void Forget(SessionId id)
     {
-        lock (_lock) _sessions.Remove(token);
+        lock (_lock) _sessions.Remove(id);
+    }
+
+    private Session? Find(SessionId id)
+    {
+        lock (_lock) return _sessions.GetValueOrDefault(id);
     }
 
     private async Task AcceptAsync()
@@ -123,16 +130,17 @@ public sealed class DataPlaneListener : IAsyncDisposable
                 return;
             }
         }
-        Drop(socket, new Refusal(DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet"));
+        Drop(socket, RemoteOf(socket), new Refusal(DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet"));
     }
 
     /// <summary>Never faults.</summary>
     private async Task OpenAsync(Socket socket)
     {
         await Task.Yield();
+        var remote = RemoteOf(socket);
         var refusal = await TryOpenChannelAsync(socket);
         lock (_lock) _opening.Remove(socket);
-        if (refusal is not null) Drop(socket, refusal);
+        if (refusal is not null) Drop(socket, remote, refusal);
     }
 
     /// <returns>null when the connection became a channel.</returns>
@@ -144,11 +152,18 @@ public sealed class DataPlaneListener : IAsyncDisposable
         {
             SocketSetup.Apply(socket);
             var bytes = new byte[ChannelHello.SizeBytes];
-            return await ReceiveHelloAsync(socket, bytes, limit.Token) ?? await AnswerAsync(socket, bytes, limit.Token);
+            if (await ReceiveFirstAsync(socket, bytes, limit.Token) is { } refusal) return refusal;
+            return SealedPreface.CouldBegin(bytes)
+                ? await UnsealAsync(socket, bytes, limit.Token)
+                : await AnswerAsync(new Connection(socket), bytes, null, limit.Token);
         }
         catch (OperationCanceledException)
         {
             return new Refusal(DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
+        }
+        catch (TransferFailedException broken) when (broken.Reason == TransferFailureReason.SealBroken)
+        {
+            return new Refusal(DropReason.SealBroken, broken.Message);
         }
         catch (Exception exception)
         {
@@ -156,69 +171,109 @@ public sealed class DataPlaneListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Garbage is dropped at its first byte, not when 64 have come.</summary>
-    private static async Task<Refusal?> ReceiveHelloAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    /// <summary>A hello or a preface, which are equally long. Garbage is dropped at its first byte, not when 64 have come.</summary>
+    private static async Task<Refusal?> ReceiveFirstAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
     {
         for (int received = 0; received < bytes.Length;)
         {
             int count = await socket.ReceiveAsync(bytes.AsMemory(received), cancellationToken);
             received += count;
             if (count == 0) return new Refusal(DropReason.Ended, $"it ended after {received} bytes");
-            if (!ChannelHello.CouldBegin(bytes.AsSpan(0, received)))
+            var first = bytes.AsSpan(0, received);
+            if (!ChannelHello.CouldBegin(first) && !SealedPreface.CouldBegin(first))
                 return new Refusal(DropReason.NotOurProtocol, "what arrived is no hello");
         }
         return null;
     }
 
-    private async Task<Refusal?> AnswerAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    /// <summary>Answers a preface. Nobody has proven anything by it: the session hears of the connection only when its hello has opened.</summary>
+    private async Task<Refusal?> UnsealAsync(Socket socket, byte[] theirs, CancellationToken cancellationToken)
     {
-        if (ChannelHello.Read(bytes, out var hello) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
-        TransferReceiver? session;
-        lock (_lock) _sessions.TryGetValue(hello.Token, out session);
-        var (status, link, standing) = (ChannelStatus.UnknownSession, (ReceiveLink?)null, (LinkStanding?)null);
-        if (hello.Version != DataPlaneWire.Version) status = ChannelStatus.WrongVersion;
-        else if (session is not null) (status, link, standing) = await session.AdmitAsync(hello, cancellationToken);
-        var answer = bytes.AsMemory(0, ChannelWelcome.SizeBytes);
-        new ChannelWelcome(DataPlaneWire.Version, status).Write(answer.Span);
+        if (SealedPreface.Read(theirs, out var preface) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
+        var session = Find(preface.Session);
+        var status = preface.Version != DataPlaneWire.Version ? ChannelStatus.WrongVersion
+            : session is null ? ChannelStatus.UnknownSession
+            : session.Mode != TransferMode.Sealed ? ChannelStatus.WrongMode
+            : ChannelStatus.Accepted;
+        byte[] ours = new SealedPreface(
+            DataPlaneWire.Version, preface.Channel, status, preface.Session,
+            RandomNumberGenerator.GetBytes(SealedPreface.NonceBytes)).ToBytes();
+        await SocketSetup.SendAllAsync(socket, ours, cancellationToken);
+        if (status != ChannelStatus.Accepted) return RefusalFor(status, $"version {preface.Version}, channel {preface.Channel}");
+        var connection = Connection.OfDestination(socket, session!.Token, theirs, ours);
+        bool taken = false;
         try
         {
-            await SocketSetup.SendAllAsync(socket, answer, cancellationToken);
-            if (standing is not null) await SocketSetup.SendAllAsync(socket, standing.ToBytes(), cancellationToken);
+            var hello = new byte[ChannelHello.SizeBytes];
+            if (!await connection.ReceiveAsync(hello, cancellationToken))
+                return new Refusal(DropReason.Ended, "it ended after its preface");
+            var refusal = await AnswerAsync(connection, hello, session, cancellationToken);
+            taken = refusal is null;
+            return refusal;
+        }
+        finally
+        {
+            if (!taken) connection.Dispose();
+        }
+    }
+
+    /// <param name="unsealed">the session whose secret opened the hello; null: in plain mode, where the hello says it.</param>
+    private async Task<Refusal?> AnswerAsync(
+        Connection connection, byte[] bytes, Session? unsealed, CancellationToken cancellationToken)
+    {
+        if (ChannelHello.Read(bytes, out var hello) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
+        var session = unsealed ?? Find(SessionId.Of(hello.Token));
+        var (status, link, standing) = (ChannelStatus.UnknownSession, (ReceiveLink?)null, (LinkStanding?)null);
+        if (hello.Version != DataPlaneWire.Version) status = ChannelStatus.WrongVersion;
+        else if (unsealed is null && session is { Mode: not TransferMode.Plain }) status = ChannelStatus.WrongMode;
+        else if (session is not null) (status, link, standing) = await session.Receiver.AdmitAsync(hello, cancellationToken);
+        var answer = new byte[ChannelWelcome.SizeBytes];
+        new ChannelWelcome(DataPlaneWire.Version, status).Write(answer);
+        try
+        {
+            await connection.SendAsync(answer, cancellationToken);
+            if (standing is not null) await connection.SendAsync(standing.ToBytes(), cancellationToken);
         }
         catch (Exception exception) when (link is not null)
         {
             link.Lose(hello.Channel, exception);
             throw;
         }
-        if (link is null) return RefusalFor(hello, status);
-        link.Start(hello.Channel, socket);
+        if (link is null) return RefusalFor(status, $"version {hello.Version}, channel {hello.Channel} of {hello.Channels}");
+        link.Start(hello.Channel, connection);
         return null;
     }
 
-    private static Refusal RefusalFor(in ChannelHello hello, ChannelStatus status) => new(
+    private static Refusal RefusalFor(ChannelStatus status, string connection) => new(
         status switch
         {
             ChannelStatus.WrongVersion => DropReason.WrongVersion,
             ChannelStatus.WrongChannel => DropReason.WrongChannel,
             ChannelStatus.WrongShape => DropReason.WrongShape,
+            ChannelStatus.WrongMode => DropReason.WrongMode,
             _ => DropReason.UnknownSession,
         },
-        $"version {hello.Version}, channel {hello.Channel} of {hello.Channels}: {status}");
+        $"{connection}: {status}");
 
-    private void Drop(Socket socket, Refusal refusal)
+    private static EndPoint? RemoteOf(Socket socket)
     {
-        EndPoint? remote = null;
         try
         {
-            remote = socket.RemoteEndPoint;
+            return socket.RemoteEndPoint;
         }
         catch (SocketException)
         {
-            // It has gone already.
+            return null; // it has gone already
         }
+    }
+
+    private void Drop(Socket socket, EndPoint? remote, Refusal refusal)
+    {
         socket.Dispose();
         _dropped?.Invoke(new DroppedConnection(remote, refusal.Reason, refusal.Message));
     }
 
     private sealed record Refusal(DropReason Reason, string Message);
+
+    private sealed record Session(SessionToken Token, TransferMode Mode, TransferReceiver Receiver);
 }

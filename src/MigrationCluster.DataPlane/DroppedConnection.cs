@@ -23,6 +23,12 @@ public enum DropReason
     WrongChannel,
     WrongShape,
 
+    /// <summary>Its session is sealed and it is not, or the other way round.</summary>
+    WrongMode,
+
+    /// <summary>Its first record does not open: it does not know the secret of the session that it names.</summary>
+    SealBroken,
+
     /// <summary>Too many connections have not said hello yet.</summary>
     TooManyOpening,
 }

@@ -27,6 +27,7 @@ public sealed class TransferFailedException : IOException
         TransferFailureReason.HandshakeRefused => "handshake-refused",
         TransferFailureReason.HandshakeTimedOut => "handshake-timed-out",
         TransferFailureReason.SessionUnknown => "session-unknown",
+        TransferFailureReason.SealBroken => "seal-broken",
         TransferFailureReason.DeviceStreamDisagrees => "device-stream-disagrees",
         _ => "defect",
     };

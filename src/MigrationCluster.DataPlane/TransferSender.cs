@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.DataPlane.Sending;
@@ -31,13 +30,13 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     private int _passes;
     private bool _disposed;
 
-    private TransferSender(MappedGuestRam ram, SessionShape shape, Socket[] sockets, LinkStanding standing)
+    private TransferSender(MappedGuestRam ram, SessionShape shape, Connection[] connections, LinkStanding standing)
     {
         _ram = ram;
         _meter = new TransferMeter(ram.Ledger);
         Incarnation = standing.Incarnation;
         _ended = new bool[shape.DeviceCount];
-        _channels = [.. sockets.Select((socket, number) => new SendChannel(number, socket, shape, _funnel, _meter, this))];
+        _channels = [.. connections.Select((connection, number) => new SendChannel(number, connection, shape, _funnel, _meter, this))];
         _devices = new DeviceWriter(standing.Devices, _channels[0], _funnel, _meter);
         foreach (var channel in _channels) channel.Start();
         _devices.Start();
@@ -52,22 +51,22 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     public TransferFailedException? Failure => _funnel.Failure;
 
     /// <summary>Opens all connections of a link.</summary>
-    /// <param name="destination">the data port; a loopback address.</param>
+    /// <param name="destination">the data port.</param>
+    /// <param name="mode">as the destination opened the session.</param>
     /// <param name="deviceCount">device streams, the machine's included; at most 64.</param>
-    /// <exception cref="ArgumentException">the address is not a loopback address, or an argument is out of range.</exception>
+    /// <exception cref="ArgumentException">an argument is out of range.</exception>
     /// <exception cref="TransferFailedException">not reachable, refused, or no answer in time.</exception>
     public static async Task<TransferSender> ConnectAsync(
-        IPEndPoint destination, SessionToken token, MappedGuestRam ram, int deviceCount, TransferOptions options,
+        IPEndPoint destination, SessionToken token, TransferMode mode, MappedGuestRam ram, int deviceCount, TransferOptions options,
         CancellationToken cancellationToken)
     {
-        SocketSetup.RequireLoopback(destination);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(deviceCount, DataPlaneWire.MaxDevices);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Channels, 2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Channels, DataPlaneWire.MaxChannels);
         var shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
-        var (sockets, standing) = await ChannelOpening.OpenAllAsync(destination, token, shape, options, cancellationToken);
+        var (connections, standing) = await ChannelOpening.OpenAllAsync(destination, token, mode, shape, options, cancellationToken);
         ram.Ledger.NoteLost();
-        return new TransferSender(ram, shape, sockets, standing);
+        return new TransferSender(ram, shape, connections, standing);
     }
 
     /// <summary>

@@ -12,10 +12,12 @@ public sealed class AllocationTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
-    [Fact]
-    public async Task A_further_page_allocates_nothing_on_either_side()
+    [Theory]
+    [InlineData(TransferMode.Plain)]
+    [InlineData(TransferMode.Sealed)]
+    public async Task A_further_page_allocates_nothing_on_either_side(TransferMode mode)
     {
-        await using var session = await LoopbackSession.StartAsync(128);
+        await using var session = await LoopbackSession.StartAsync(128, mode: mode);
         session.Source.FillRandom(1);
         var pages = new PageBitmap(session.Source.Layout.PageCount);
         Task SendAsync(long count)
@@ -31,10 +33,12 @@ public sealed class AllocationTests
         Assert.True(perFrame < 8, $"{perFrame} bytes for each frame of 64 pages");
     }
 
-    [Fact]
-    public async Task A_further_device_chunk_allocates_nothing_on_either_side()
+    [Theory]
+    [InlineData(TransferMode.Plain)]
+    [InlineData(TransferMode.Sealed)]
+    public async Task A_further_device_chunk_allocates_nothing_on_either_side(TransferMode mode)
     {
-        await using var session = await LoopbackSession.StartAsync(1, devices: 3, sink: new DiscardingSink());
+        await using var session = await LoopbackSession.StartAsync(1, devices: 3, sink: new DiscardingSink(), mode: mode);
         var offsets = new ulong[3];
         byte[] chunk = new byte[DataPlaneWire.MaxDeviceChunkBytes];
         Task SendAsync(int chunks) => Task.WhenAll(Enumerable.Range(0, 3).Select(device => Task.Run(async () =>

@@ -9,18 +9,13 @@ public sealed class DataPlaneListenerTests
     private static readonly CancellationToken None = CancellationToken.None;
 
     [Theory]
-    [InlineData("0.0.0.0")]
-    [InlineData("192.0.2.1")]
-    public async Task Plain_mode_stays_on_loopback(string address)
-    {
-        var endpoint = new IPEndPoint(IPAddress.Parse(address), 0);
-        using var ram = new TestRam(1);
-
-        var refused = Assert.Throws<ArgumentException>(() => DataPlaneListener.Start(endpoint, TransferOptions.Default));
-        Assert.Contains(address, refused.Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<ArgumentException>(
-            () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, TransferOptions.Default, None));
-    }
+    [InlineData("127.0.0.1", null, TransferMode.Plain)]
+    [InlineData("::1", null, TransferMode.Plain)]
+    [InlineData("192.0.2.1", null, TransferMode.Sealed)]
+    [InlineData("2001:db8::1", null, TransferMode.Sealed)]
+    [InlineData("192.0.2.1", "ada", TransferMode.Plain)]
+    public void Beyond_loopback_sessions_are_sealed_unless_somebody_takes_it_upon_himself(string address, string? by, TransferMode mode) =>
+        Assert.Equal(mode, TransferModes.Of(new IPEndPoint(IPAddress.Parse(address), 7102), by));
 
     [Fact]
     public async Task A_port_in_use_is_named()
@@ -90,9 +85,9 @@ public sealed class DataPlaneListenerTests
         while (reasons.Count <= DataPlaneListener.MaxOpening) await Task.Yield();
 
         using var ram = new TestRam(1);
-        await using var receiver = listener.Open(default, ram.Mapped, new MemorySink(), 0);
+        await using var receiver = listener.Open(default, TransferMode.Plain, ram.Mapped, new MemorySink(), 0);
         await using var sender = await TransferSender.ConnectAsync(
-            listener.EndPoint, default, ram.Mapped, 0, TransferOptions.Default, None);
+            listener.EndPoint, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default, None);
         Assert.Null(sender.Failure);
     }
 
@@ -103,7 +98,7 @@ public sealed class DataPlaneListenerTests
         using var ram = new TestRam(1);
 
         var refused = await Assert.ThrowsAsync<TransferFailedException>(
-            () => TransferSender.ConnectAsync(listener.EndPoint, default, ram.Mapped, 0, TransferOptions.Default, None));
+            () => TransferSender.ConnectAsync(listener.EndPoint, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default, None));
 
         Assert.Equal(TransferFailureReason.SessionUnknown, refused.Reason);
         Assert.Contains("knows no such session", refused.Message, StringComparison.Ordinal);
@@ -121,10 +116,10 @@ public sealed class DataPlaneListenerTests
         var endpoint = (IPEndPoint)mute.LocalEndPoint!;
 
         var lost = await Assert.ThrowsAsync<TransferFailedException>(
-            () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, TransferOptions.Default, None));
+            () => TransferSender.ConnectAsync(endpoint, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default, None));
         mute.Listen();
         var late = await Assert.ThrowsAsync<TransferFailedException>(
-            () => TransferSender.ConnectAsync(endpoint, default, ram.Mapped, 0, options, None));
+            () => TransferSender.ConnectAsync(endpoint, default, TransferMode.Plain, ram.Mapped, 0, options, None));
 
         Assert.Equal(TransferFailureReason.ConnectionLost, lost.Reason);
         Assert.Equal(TransferFailureReason.HandshakeTimedOut, late.Reason);
@@ -138,10 +133,10 @@ public sealed class DataPlaneListenerTests
         session.Source.FillRandom(1);
         using var ram = new TestRam(1);
         var token = new SessionToken(Enumerable.Repeat((byte)9, 32).ToArray());
-        await using var other = session.Listener.Open(token, ram.Mapped, new MemorySink(), 0);
-        Assert.Throws<ArgumentException>(() => session.Listener.Open(token, ram.Mapped, new MemorySink(), 0));
+        await using var other = session.Listener.Open(token, TransferMode.Plain, ram.Mapped, new MemorySink(), 0);
+        Assert.Throws<ArgumentException>(() => session.Listener.Open(token, TransferMode.Plain, ram.Mapped, new MemorySink(), 0));
         var sender = await TransferSender.ConnectAsync(
-            session.Listener.EndPoint, token, ram.Mapped, 0, TransferOptions.Default, None);
+            session.Listener.EndPoint, token, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default, None);
         await sender.DisposeAsync();
         await FailureTests.FailsAsync(other.Completion);
 

@@ -74,7 +74,7 @@ public sealed class FailureTests
         using var ram = new TestRam(24);
         ram.FillRandom(1);
         var connecting = TransferSender.ConnectAsync(
-            (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
+            (IPEndPoint)listening.LocalEndPoint!, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
         using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
@@ -111,7 +111,7 @@ public sealed class FailureTests
         using var ram = new TestRam(16);
         ram.FillRandom(1);
         var connecting = TransferSender.ConnectAsync(
-            (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
+            (IPEndPoint)listening.LocalEndPoint!, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
         using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);
@@ -135,7 +135,7 @@ public sealed class FailureTests
         listening.Listen();
         using var ram = new TestRam(1);
         var connecting = TransferSender.ConnectAsync(
-            (IPEndPoint)listening.LocalEndPoint!, default, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
+            (IPEndPoint)listening.LocalEndPoint!, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
         using var control = await WelcomeAsync(listening);
         using var channel = await WelcomeAsync(listening, standing: false);
         await using var sender = await connecting.WaitAsync(LoopbackSession.Hang);

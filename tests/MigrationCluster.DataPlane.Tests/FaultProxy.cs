@@ -5,7 +5,7 @@ namespace MigrationCluster.DataPlane.Tests;
 
 /// <summary>
 /// Stands between source and destination. What the source sends on each connection (numbered in order of connecting) goes
-/// through a hook that may change it, hold it, or cut the connection.
+/// through a hook that may change it, hold it, or cut the connection; what the destination sends through another, if there is one.
 /// </summary>
 internal sealed class FaultProxy : IAsyncDisposable
 {
@@ -18,12 +18,12 @@ internal sealed class FaultProxy : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _running;
 
-    internal FaultProxy(IPEndPoint destination, Hook hook)
+    internal FaultProxy(IPEndPoint destination, Hook hook, Hook? back = null)
     {
         _listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listening.Listen();
         EndPoint = (IPEndPoint)_listening.LocalEndPoint!;
-        _running = RunAsync(destination, hook);
+        _running = RunAsync(destination, hook, back ?? ((_, _, bytes) => ValueTask.FromResult(bytes.Length)));
     }
 
     internal IPEndPoint EndPoint { get; }
@@ -36,7 +36,7 @@ internal sealed class FaultProxy : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task RunAsync(IPEndPoint destination, Hook hook)
+    private async Task RunAsync(IPEndPoint destination, Hook hook, Hook back)
     {
         var relays = new List<Task>();
         try
@@ -47,7 +47,7 @@ internal sealed class FaultProxy : IAsyncDisposable
                 var far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
                 near.NoDelay = true;
                 await far.ConnectAsync(destination, _stopping.Token);
-                relays.Add(RelayAsync(number, near, far, hook));
+                relays.Add(RelayAsync(number, near, far, hook, backHook: back));
             }
         }
         catch (OperationCanceledException)
@@ -56,12 +56,12 @@ internal sealed class FaultProxy : IAsyncDisposable
         await Task.WhenAll(relays);
     }
 
-    private async Task RelayAsync(int number, Socket near, Socket far, Hook hook)
+    private async Task RelayAsync(int number, Socket near, Socket far, Hook hook, Hook backHook)
     {
         using (near)
         using (far)
         {
-            var back = PumpAsync(far, near, (_, bytes) => ValueTask.FromResult(bytes.Length));
+            var back = PumpAsync(far, near, (position, bytes) => backHook(number, position, bytes));
             var there = PumpAsync(near, far, (position, bytes) => hook(number, position, bytes));
             // A cut ends both directions at once; a peer that closed may have said why, and that must still get through.
             if (await there)

@@ -32,7 +32,7 @@ public sealed class HostileFrameTests
             int flips = random.Next(1, 4);
             for (int i = 0; i < flips; i++) stream[random.Next(length)] ^= (byte)(1 << random.Next(8));
             if (random.Next(4) == 0) length = random.Next(length);
-            var reader = new FrameReader(null!, Shape, FrameRoute.PageChannel, buffer, meter);
+            var reader = new FrameReader(new Connection(null!), Shape, FrameRoute.PageChannel, buffer, meter);
             try
             {
                 Feed(reader, stream.AsSpan(0, length), new PageSink(ram.Mapped, meter));
@@ -62,7 +62,7 @@ public sealed class HostileFrameTests
         {
             using var ram = new TestRam(8);
             var token = new SessionToken(Enumerable.Repeat((byte)(round + 1), 32).ToArray());
-            await using var receiver = port.Listener.Open(token, ram.Mapped, new MemorySink(), 3);
+            await using var receiver = port.Listener.Open(token, TransferMode.Plain, ram.Mapped, new MemorySink(), 3);
             var hello = new ChannelHello(DataPlaneWire.Version, 0, 3, token, Shape);
             var (channel, status) = await RawPeer.OpenAsync(port.Listener.EndPoint, hello);
             using var first = channel;

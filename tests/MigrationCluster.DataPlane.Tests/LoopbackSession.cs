@@ -13,14 +13,15 @@ internal sealed class LoopbackSession : IAsyncDisposable
     /// <summary>Far above what anything here needs: a test that meets it hangs.</summary>
     internal static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
-    private LoopbackSession(TestRam source, TestRam destination, IDeviceStateSink sink, int devices, TimeSpan reconnectLimit)
+    private LoopbackSession(
+        TestRam source, TestRam destination, IDeviceStateSink sink, int devices, TransferMode mode, TimeSpan reconnectLimit)
     {
         (Source, Destination) = (source, destination);
         Sink = sink as MemorySink ?? new MemorySink();
         Listener = DataPlaneListener.Start(
             new IPEndPoint(IPAddress.Loopback, 0), TransferOptions.Default with { ReconnectLimit = reconnectLimit }, Dropped.Add);
         Token = new SessionToken(RandomNumberGenerator.GetBytes(32));
-        Receiver = Listener.Open(Token, destination.Mapped, sink, devices);
+        Receiver = Listener.Open(Token, mode, destination.Mapped, sink, devices);
     }
 
     internal TestRam Source { get; }
@@ -34,13 +35,14 @@ internal sealed class LoopbackSession : IAsyncDisposable
 
     internal static async Task<LoopbackSession> StartAsync(
         int firstMiB = 8, int secondMiB = 0, int devices = 0, int channels = 3, IDeviceStateSink? sink = null,
-        Func<IPEndPoint, FaultProxy>? proxy = null, TimeSpan reconnectLimit = default)
+        Func<IPEndPoint, FaultProxy>? proxy = null, TimeSpan reconnectLimit = default, TransferMode mode = TransferMode.Plain)
     {
         var session = new LoopbackSession(
-            new TestRam(firstMiB, secondMiB), new TestRam(firstMiB, secondMiB), sink ?? new MemorySink(), devices, reconnectLimit);
+            new TestRam(firstMiB, secondMiB), new TestRam(firstMiB, secondMiB), sink ?? new MemorySink(), devices, mode,
+            reconnectLimit);
         session.Proxy = proxy?.Invoke(session.Listener.EndPoint);
         session.Sender = await TransferSender.ConnectAsync(
-            session.Proxy?.EndPoint ?? session.Listener.EndPoint, session.Token, session.Source.Mapped, devices,
+            session.Proxy?.EndPoint ?? session.Listener.EndPoint, session.Token, mode, session.Source.Mapped, devices,
             TransferOptions.Default with { Channels = channels }, None);
         return session;
     }

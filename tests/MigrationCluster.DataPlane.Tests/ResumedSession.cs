@@ -13,13 +13,14 @@ internal sealed class ResumedSession : IAsyncDisposable
 
     private readonly SessionToken _token = new(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
     private readonly int _devices;
+    private readonly TransferMode _mode;
     private readonly FaultProxy? _proxy;
 
-    private ResumedSession(int ramMiB, int devices, Func<IPEndPoint, FaultProxy>? proxy)
+    private ResumedSession(int ramMiB, int devices, TransferMode mode, Func<IPEndPoint, FaultProxy>? proxy)
     {
-        _devices = devices;
+        (_devices, _mode) = (devices, mode);
         (Source, Destination) = (new TestRam(ramMiB), new TestRam(ramMiB));
-        Receiver = _listener.Open(_token, Destination.Mapped, Sink, devices);
+        Receiver = _listener.Open(_token, mode, Destination.Mapped, Sink, devices);
         _proxy = proxy?.Invoke(_listener.EndPoint);
     }
 
@@ -29,9 +30,10 @@ internal sealed class ResumedSession : IAsyncDisposable
     internal TransferReceiver Receiver { get; }
     internal TransferSender Sender { get; private set; } = null!;
 
-    internal static async Task<ResumedSession> StartAsync(int ramMiB, int devices, Func<IPEndPoint, FaultProxy>? proxy = null)
+    internal static async Task<ResumedSession> StartAsync(
+        int ramMiB, int devices, Func<IPEndPoint, FaultProxy>? proxy = null, TransferMode mode = TransferMode.Plain)
     {
-        var session = new ResumedSession(ramMiB, devices, proxy);
+        var session = new ResumedSession(ramMiB, devices, mode, proxy);
         while (session.Sender is null)
         {
             try
@@ -46,7 +48,7 @@ internal sealed class ResumedSession : IAsyncDisposable
     }
 
     internal Task<TransferSender> ConnectAnotherAsync() => TransferSender.ConnectAsync(
-        _proxy?.EndPoint ?? _listener.EndPoint, _token, Source.Mapped, _devices, TransferOptions.Default, CancellationToken.None);
+        _proxy?.EndPoint ?? _listener.EndPoint, _token, _mode, Source.Mapped, _devices, TransferOptions.Default, CancellationToken.None);
 
     /// <summary>Opens a link; to a destination that is new, everything is owed.</summary>
     internal async Task ReconnectAsync()

@@ -23,20 +23,24 @@ public static class MigrateCommand
         {
             Description = "move it although nobody can tell whether a device fits; recorded with your name",
         };
+        var plain = new Option<bool>("--plain")
+        {
+            Description = "let guest RAM and device state travel unsealed, between machines too; recorded with your name",
+        };
         var operatorName = new Option<string?>("--operator")
         {
-            Description = "who accepts the unknown; without it $USER",
+            Description = "who accepts the unknown, or has it travel unsealed; without it $USER",
             HelpName = "NAME",
         };
         var migrate = new Command("migrate", "Moves a running guest to another host.")
         {
-            guest, to, maxDowntime, acceptUnknown, operatorName, wait, detach, limit,
+            guest, to, maxDowntime, acceptUnknown, plain, operatorName, wait, detach, limit,
         };
         migrate.Validators.Add(result =>
         {
             if (result.GetValue(wait) && result.GetValue(detach)) result.AddError("--wait and --detach exclude each other");
-            if (result.GetValue(operatorName) is not null && !result.GetValue(acceptUnknown))
-                result.AddError("--operator is for --accept-unknown");
+            if (result.GetValue(operatorName) is not null && !result.GetValue(acceptUnknown) && !result.GetValue(plain))
+                result.AddError("--operator is for --accept-unknown and --plain");
         });
         Invocation.Handle(migrate, terminal, interruption, async (run, cancellationToken) =>
         {
@@ -45,7 +49,8 @@ public static class MigrateCommand
                 new MigrateRequest(
                     run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to),
                     (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
-                    run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null),
+                    run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null,
+                    run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);

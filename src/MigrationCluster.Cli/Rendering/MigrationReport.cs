@@ -56,6 +56,7 @@ public static class MigrationReport
                 : $"  {name} accepted what was unknown:");
             CompatReport.Lines(console, ReasonLines.Of(plan.Unknown, "    "));
         }
+        if (plan.PlainAcceptedBy is { } plain) Line(console, $"  {plain} had guest RAM and device state travel unsealed");
         foreach (string cost in plan.Quiesce?.Costs ?? []) Line(console, $"  {cost}");
         foreach (var dropped in plan.Dropped)
             Line(console, $"  {view.Destination} drops optional state of {dropped.Device}: {string.Join(", ", dropped.Sections)}");

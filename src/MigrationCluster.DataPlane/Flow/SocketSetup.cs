@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 
 namespace MigrationCluster.DataPlane.Flow;
@@ -19,15 +18,6 @@ internal static class SocketSetup
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 10);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
-    }
-
-    /// <summary>Plain mode carries guest RAM unencrypted, so it stays on this machine.</summary>
-    /// <exception cref="ArgumentException">the address is not a loopback address.</exception>
-    internal static void RequireLoopback(IPEndPoint endpoint)
-    {
-        if (!IPAddress.IsLoopback(endpoint.Address))
-            throw new ArgumentException(
-                $"data plane: {endpoint.Address} is no loopback address, and plain mode stays on loopback");
     }
 
     internal static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)

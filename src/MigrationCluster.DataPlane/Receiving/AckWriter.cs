@@ -16,18 +16,18 @@ namespace MigrationCluster.DataPlane.Receiving;
 /// the device channel at most 64 devices * 8 frames + the manifest = 513 are under way, so 1024 ranges are never exceeded
 /// by a source that keeps its windows.
 /// </remarks>
-internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter meter)
+internal sealed class AckWriter(Connection connection, BreakFunnel funnel, TransferMeter meter)
 {
     private const int FlushBytes = 1 << 20;
     private const int FlushFrames = 256;
     private const int MaxRanges = 1024;
-    private const int RangesPerSend = 64;
+    private const int BufferBytes = 64 * FrameHeader.SizeBytes;
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
     private readonly AsyncSignal _wake = new();
     private readonly (ulong First, ulong Count)[] _ranges = new (ulong, ulong)[MaxRanges];
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(RangesPerSend * FrameHeader.SizeBytes, pinned: true);
+    private readonly OutgoingBuffer _buffer = new(BufferBytes, connection.Sealer);
     private int _oldest, _pending, _unflushedFrames;
     private long _unflushedBytes;
     private ulong _sequence, _sentSequence;
@@ -128,11 +128,11 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendAsync(int length, CancellationToken cancellationToken)
     {
-        meter.AddProtocol(length);
-        cancellationToken.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested(); // before it is sealed: a record that has a number must leave
         _partlySent = true;
-        for (int sent = 0; sent < length;)
-            sent += await socket.SendAsync(_buffer.AsMemory(sent, length - sent), cancellationToken);
+        var leaving = _buffer.Finish(length);
+        meter.AddProtocol(leaving.Length);
+        while (!leaving.IsEmpty) leaving = leaving[await connection.Socket.SendAsync(leaving, cancellationToken)..];
         _partlySent = false;
         _sentSequence = _sequence;
     }
@@ -142,11 +142,11 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
         lock (_lock)
         {
             int length = 0;
-            for (; _pending > 0 && length < _buffer.Length; _pending--, length += FrameHeader.SizeBytes)
+            for (; _pending > 0 && length < BufferBytes; _pending--, length += FrameHeader.SizeBytes)
             {
                 var (first, count) = _ranges[_oldest];
                 _oldest = (_oldest + 1) % MaxRanges;
-                new FrameHeader(FrameKind.Ack, 0, ++_sequence, first, count).Write(_buffer.AsSpan(length));
+                new FrameHeader(FrameKind.Ack, 0, ++_sequence, first, count).Write(_buffer.Frames.Span[length..]);
             }
             return length;
         }
@@ -154,8 +154,8 @@ internal sealed class AckWriter(Socket socket, BreakFunnel funnel, TransferMeter
 
     private int WriteChecked(FrameKind kind, ulong first, ReadOnlySpan<byte> data)
     {
-        new FrameHeader(kind, 0, ++_sequence, first, (ulong)data.Length).Write(_buffer);
-        Checks.Write(_buffer.AsSpan(FrameHeader.SizeBytes, sizeof(uint) + data.Length), data);
+        new FrameHeader(kind, 0, ++_sequence, first, (ulong)data.Length).Write(_buffer.Frames.Span);
+        Checks.Write(_buffer.Frames.Span.Slice(FrameHeader.SizeBytes, sizeof(uint) + data.Length), data);
         return FrameHeader.SizeBytes + sizeof(uint) + data.Length;
     }
 }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
 
@@ -12,7 +11,7 @@ internal delegate AsyncSignal? FrameHandler(ReceiveChannel channel, in FrameHead
 internal sealed class ReceiveChannel
 {
     private readonly int _number;
-    private readonly Socket _socket;
+    private readonly Connection _connection;
     private readonly BreakFunnel _funnel;
     private readonly FrameReader _reader;
     private readonly FrameHandler _handle;
@@ -21,14 +20,14 @@ internal sealed class ReceiveChannel
     /// <param name="handle">gets every frame, in order.</param>
     /// <param name="mayEnd">whether the source may close now.</param>
     internal ReceiveChannel(
-        int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter,
+        int number, Connection connection, SessionShape shape, BreakFunnel funnel, TransferMeter meter,
         FrameHandler handle, Func<bool> mayEnd)
     {
-        (_number, _socket, _funnel, _handle, _mayEnd) = (number, socket, funnel, handle, mayEnd);
-        Acks = new AckWriter(socket, funnel, meter);
+        (_number, _connection, _funnel, _handle, _mayEnd) = (number, connection, funnel, handle, mayEnd);
+        Acks = new AckWriter(connection, funnel, meter);
         bool devices = number == 0;
         _reader = new FrameReader(
-            socket, shape, devices ? FrameRoute.DeviceChannel : FrameRoute.PageChannel,
+            connection, shape, devices ? FrameRoute.DeviceChannel : FrameRoute.PageChannel,
             FrameReader.NewBuffer(devices ? sizeof(uint) + DataPlaneWire.MaxDeviceChunkBytes : DataPlaneWire.MaxPayloadBytes),
             meter);
     }
@@ -62,6 +61,6 @@ internal sealed class ReceiveChannel
         }
         Acks.Close();
         await writing;
-        _socket.Dispose();
+        _connection.Dispose();
     }
 }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.DataPlane.Memory;
 using MigrationCluster.Protocol.DataPlane;
@@ -55,20 +54,20 @@ internal sealed class ReceiveLink : IDisposable
             return _funnel.Failure is null && hello.Link == _number && hello.Channels == _channelCount && _reserved.Add(hello.Channel);
     }
 
-    /// <summary>Starts a channel that was reserved and welcomed; owns the socket from here on.</summary>
-    internal void Start(int number, Socket socket)
+    /// <summary>Starts a channel that was reserved and welcomed; owns the connection from here on.</summary>
+    internal void Start(int number, Connection connection)
     {
         lock (_lock)
         {
             if (_funnel.Failure is not null)
             {
-                socket.Dispose();
+                connection.Dispose();
                 return;
             }
             _running++;
             if (number == 0)
             {
-                var channel = new ReceiveChannel(number, socket, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
+                var channel = new ReceiveChannel(number, connection, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
                 _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => AckDevice(channel, sequence, bytes))));
                 _ = RunAsync(channel);
                 return;
@@ -77,7 +76,7 @@ internal sealed class ReceiveLink : IDisposable
             if (_frozen) sink.Seal();
             _pageSinks.Add(sink);
             _ = RunAsync(new ReceiveChannel(
-                number, socket, _shape, _funnel, _meter,
+                number, connection, _shape, _funnel, _meter,
                 (ReceiveChannel from, in FrameHeader header, ReadOnlySpan<byte> payload) => HandlePages(sink, from, header, payload),
                 IsComplete));
         }

@@ -1,39 +1,43 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.DataPlane.Sealing;
 
 namespace MigrationCluster.DataPlane.Sending;
 
-/// <summary>Opens the connections of a link: connect, hello, welcome.</summary>
+/// <summary>Opens the connections of a link: connect, in sealed mode the prefaces, hello, welcome.</summary>
 internal static class ChannelOpening
 {
-    /// <returns>one socket a channel, in order, and where the destination stands; on a failure none stays open.</returns>
-    internal static async Task<(Socket[] Sockets, LinkStanding Standing)> OpenAllAsync(
-        IPEndPoint destination, SessionToken token, SessionShape shape, TransferOptions options,
+    /// <returns>one connection a channel, in order, and where the destination stands; on a failure none stays open.</returns>
+    internal static async Task<(Connection[] Connections, LinkStanding Standing)> OpenAllAsync(
+        IPEndPoint destination, SessionToken token, TransferMode mode, SessionShape shape, TransferOptions options,
         CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(options.HandshakeTimeout);
-        var sockets = new Socket[options.Channels];
+        var connections = new Connection[options.Channels];
         LinkStanding? standing = null;
         try
         {
-            for (int channel = 0; channel < sockets.Length; channel++)
+            for (ushort channel = 0; channel < connections.Length; channel++)
             {
-                sockets[channel] = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-                await OpenAsync(
-                    sockets[channel], destination,
+                connections[channel] = await ConnectAsync(destination, token, mode, channel, limit.Token);
+                // What is sealed proves that it knows the token, and never says it.
+                await SayHelloAsync(
+                    connections[channel], destination,
                     new ChannelHello(
-                        DataPlaneWire.Version, (ushort)channel, (ushort)sockets.Length, token, shape, standing?.Link ?? 0),
+                        DataPlaneWire.Version, channel, (ushort)connections.Length, mode == TransferMode.Sealed ? default : token, shape,
+                        standing?.Link ?? 0),
                     limit.Token);
-                standing ??= await ReadStandingAsync(sockets[channel], destination, shape, limit.Token);
+                standing ??= await ReadStandingAsync(connections[channel], destination, shape, limit.Token);
             }
-            return (sockets, standing!);
+            return (connections, standing!);
         }
         catch (Exception exception)
         {
-            foreach (var socket in sockets) socket?.Dispose();
+            foreach (var connection in connections) connection?.Dispose();
             throw exception switch
             {
                 OperationCanceledException when !cancellationToken.IsCancellationRequested => new TransferFailedException(
@@ -46,44 +50,86 @@ internal static class ChannelOpening
         }
     }
 
-    private static async Task OpenAsync(
-        Socket socket, IPEndPoint destination, ChannelHello hello, CancellationToken cancellationToken)
+    private static async Task<Connection> ConnectAsync(
+        IPEndPoint destination, SessionToken token, TransferMode mode, ushort channel, CancellationToken cancellationToken)
     {
-        SocketSetup.Apply(socket);
-        await socket.ConnectAsync(destination, cancellationToken);
+        var socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            SocketSetup.Apply(socket);
+            await socket.ConnectAsync(destination, cancellationToken);
+            return mode == TransferMode.Plain
+                ? new Connection(socket)
+                : await ExchangePrefacesAsync(socket, destination, token, channel, cancellationToken);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<Connection> ExchangePrefacesAsync(
+        Socket socket, IPEndPoint destination, SessionToken token, ushort channel, CancellationToken cancellationToken)
+    {
+        byte[] ours = new SealedPreface(
+            DataPlaneWire.Version, channel, ChannelStatus.Accepted, SessionId.Of(token),
+            RandomNumberGenerator.GetBytes(SealedPreface.NonceBytes)).ToBytes();
+        await SocketSetup.SendAllAsync(socket, ours, cancellationToken);
+        var theirs = new byte[SealedPreface.SizeBytes];
+        if (!await SocketSetup.ReceiveAllAsync(socket, theirs, cancellationToken)) throw Closed(destination);
+        if (SealedPreface.Read(theirs, out var preface) is { } wrong) throw Stranger(destination, wrong);
+        ThrowUnlessAccepted(destination, preface.Status, preface.Version, $"channel {channel}", "");
+        return Connection.OfSource(socket, token, ours, theirs);
+    }
+
+    private static async Task SayHelloAsync(
+        Connection connection, IPEndPoint destination, ChannelHello hello, CancellationToken cancellationToken)
+    {
         var bytes = new byte[ChannelHello.SizeBytes];
         hello.Write(bytes);
-        await SocketSetup.SendAllAsync(socket, bytes, cancellationToken);
+        await connection.SendAsync(bytes, cancellationToken);
         var answer = bytes.AsMemory(0, ChannelWelcome.SizeBytes);
-        if (!await SocketSetup.ReceiveAllAsync(socket, answer, cancellationToken))
-            throw Closed(destination);
-        // A stranger may have taken the port of a daemon that is being restarted.
-        if (ChannelWelcome.Read(answer.Span, out var welcome) is { } wrong)
-            throw new TransferFailedException(TransferFailureReason.ConnectionLost, $"the data port {destination}: {wrong}");
-        if (welcome.Status == ChannelStatus.Accepted) return;
-        if (welcome.Status == ChannelStatus.UnknownSession)
+        if (!await connection.ReceiveAsync(answer, cancellationToken)) throw Closed(destination);
+        if (ChannelWelcome.Read(answer.Span, out var welcome) is { } wrong) throw Stranger(destination, wrong);
+        ThrowUnlessAccepted(
+            destination, welcome.Status, welcome.Version,
+            $"link {hello.Link} is no more, has channel {hello.Channel} already, or not {hello.Channels} channels",
+            $"its guest has not {hello.Shape.PageCount} pages and {hello.Shape.DeviceCount} device streams");
+    }
+
+    private static void ThrowUnlessAccepted(
+        IPEndPoint destination, ChannelStatus status, ushort version, string channel, string shape)
+    {
+        if (status == ChannelStatus.Accepted) return;
+        if (status == ChannelStatus.UnknownSession)
             throw new TransferFailedException(
                 TransferFailureReason.SessionUnknown, $"the data port {destination} refused: it knows no such session");
-        throw Refused(destination, welcome.Status switch
+        throw Refused(destination, status switch
         {
-            ChannelStatus.WrongVersion => $"it speaks wire version {welcome.Version}, this side {DataPlaneWire.Version}: upgrade the "
-                + (welcome.Version < DataPlaneWire.Version ? "destination" : "source"),
-            ChannelStatus.WrongChannel => $"link {hello.Link} is no more, has channel {hello.Channel} already, or not {hello.Channels} channels",
-            ChannelStatus.WrongShape => $"its guest has not {hello.Shape.PageCount} pages and {hello.Shape.DeviceCount} device streams",
-            _ => $"status {(ushort)welcome.Status}",
+            ChannelStatus.WrongVersion => $"it speaks wire version {version}, this side {DataPlaneWire.Version}: upgrade the "
+                + (version < DataPlaneWire.Version ? "destination" : "source"),
+            ChannelStatus.WrongChannel => channel,
+            ChannelStatus.WrongShape => shape,
+            ChannelStatus.WrongMode => "one side seals this session and the other does not",
+            _ => $"status {(ushort)status}",
         });
     }
 
     private static async Task<LinkStanding> ReadStandingAsync(
-        Socket socket, IPEndPoint destination, SessionShape shape, CancellationToken cancellationToken)
+        Connection connection, IPEndPoint destination, SessionShape shape, CancellationToken cancellationToken)
     {
         var bytes = new byte[LinkStanding.SizeBytes((int)shape.DeviceCount)];
-        if (!await SocketSetup.ReceiveAllAsync(socket, bytes, cancellationToken)) throw Closed(destination);
+        if (!await connection.ReceiveAsync(bytes, cancellationToken)) throw Closed(destination);
         return LinkStanding.TryRead(bytes) ?? throw Refused(destination, "where it stands does not match its CRC-32C");
     }
 
     private static TransferFailedException Closed(IPEndPoint destination) => new(
         TransferFailureReason.ConnectionLost, $"the data port {destination} closed the connection");
+
+    /// <summary>It may have taken the port of a daemon that is being restarted.</summary>
+    private static TransferFailedException Stranger(IPEndPoint destination, string wrong) => new(
+        TransferFailureReason.ConnectionLost, $"the data port {destination}: {wrong}");
 
     private static TransferFailedException Refused(IPEndPoint destination, string why) =>
         new(TransferFailureReason.HandshakeRefused, $"the data port {destination} refused: {why}");

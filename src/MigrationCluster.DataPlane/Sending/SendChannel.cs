@@ -1,11 +1,13 @@
 using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
+using MigrationCluster.Protocol.DataPlane.Sealing;
 
 namespace MigrationCluster.DataPlane.Sending;
 
 /// <summary>
-/// The source's end of one connection: frames are written into one buffer and leave together; acknowledgements come back.
+/// The source's end of one connection: frames are written into one buffer and leave together, in sealed mode as one record;
+/// acknowledgements come back.
 /// </summary>
 /// <remarks>
 /// One writer at a time. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MustSend) channel.Sent(await
@@ -15,24 +17,26 @@ namespace MigrationCluster.DataPlane.Sending;
 internal sealed class SendChannel : IDisposable
 {
     // A full pages frame, or as many small frames as fit.
-    private const int BufferBytes = FrameHeader.SizeBytes + DataPlaneWire.MaxPayloadBytes;
+    private const int BufferBytes = SealedRecord.MaxPlainBytes;
     private static readonly TimeSpan PeersReason = TimeSpan.FromSeconds(2);
 
-    private readonly Socket _socket;
+    private readonly Connection _connection;
     private readonly BreakFunnel _funnel;
     private readonly TransferMeter _meter;
     private readonly IAckTarget _target;
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes, pinned: true);
+    private readonly OutgoingBuffer _buffer;
     private readonly FrameReader _reader;
-    private int _start, _filled;
+    private ReadOnlyMemory<byte> _leaving; // what has not left of the buffer, once it began to leave
+    private int _filled;
     private volatile bool _sending;
 
     internal SendChannel(
-        int number, Socket socket, SessionShape shape, BreakFunnel funnel, TransferMeter meter, IAckTarget target)
+        int number, Connection connection, SessionShape shape, BreakFunnel funnel, TransferMeter meter, IAckTarget target)
     {
-        (Number, _socket, _funnel, _meter, _target) = (number, socket, funnel, meter, target);
+        (Number, _connection, _funnel, _meter, _target) = (number, connection, funnel, meter, target);
+        _buffer = new OutgoingBuffer(BufferBytes, connection.Sealer);
         _reader = new FrameReader(
-            socket, shape, FrameRoute.Back, FrameReader.NewBuffer(sizeof(uint) + DataPlaneWire.MaxAbortTextBytes), meter);
+            connection, shape, FrameRoute.Back, FrameReader.NewBuffer(sizeof(uint) + DataPlaneWire.MaxAbortTextBytes), meter);
     }
 
     internal int Number { get; }
@@ -54,16 +58,16 @@ internal sealed class SendChannel : IDisposable
     /// <param name="frameBytes">header included.</param>
     /// <param name="dataBytes">page or device bytes in it.</param>
     internal bool HasRoom(int frameBytes, int dataBytes) =>
-        _start == 0 && _filled + frameBytes <= BufferBytes && Window.HasRoom(dataBytes);
+        _leaving.IsEmpty && _filled + frameBytes <= BufferBytes && Window.HasRoom(dataBytes);
 
     /// <summary>Writes a header and hands out the payload's place. There must be room.</summary>
     internal Span<byte> Append(in SentFrame frame)
     {
         ulong sequence = Window.Add(frame);
         var header = new FrameHeader(frame.Kind, frame.Device, sequence, frame.First, frame.Count);
-        header.Write(_buffer.AsSpan(_filled));
+        header.Write(_buffer.Frames.Span[_filled..]);
         int payload = header.PayloadBytes;
-        var place = _buffer.AsSpan(_filled + FrameHeader.SizeBytes, payload);
+        var place = _buffer.Frames.Span.Slice(_filled + FrameHeader.SizeBytes, payload);
         _filled += FrameHeader.SizeBytes + payload;
         _meter.AddProtocol(FrameHeader.SizeBytes + payload - frame.Bytes);
         return place;
@@ -78,13 +82,18 @@ internal sealed class SendChannel : IDisposable
             _sending = false;
             cancellationToken.ThrowIfCancellationRequested();
         }
-        return _socket.SendAsync(_buffer.AsMemory(_start, _filled - _start), _funnel.Stopping);
+        if (_leaving.IsEmpty)
+        {
+            _leaving = _buffer.Finish(_filled);
+            _meter.AddProtocol(_buffer.OverheadBytes);
+        }
+        return _connection.Socket.SendAsync(_leaving, _funnel.Stopping);
     }
 
     internal void Sent(int count)
     {
-        _start += count;
-        if (_start == _filled) _start = _filled = 0;
+        _leaving = _leaving[count..];
+        if (_leaving.IsEmpty) _filled = 0;
         _sending = false;
     }
 
@@ -110,7 +119,7 @@ internal sealed class SendChannel : IDisposable
     {
         try
         {
-            _socket.Shutdown(SocketShutdown.Send);
+            _connection.Socket.Shutdown(SocketShutdown.Send);
         }
         catch (SocketException)
         {
@@ -118,7 +127,7 @@ internal sealed class SendChannel : IDisposable
         }
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose() => _connection.Dispose();
 
     private async Task ReadAcksAsync()
     {

@@ -40,8 +40,8 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
             guest.Devices.Select(device => (device.Class, device.Device)), [(destination, offers)], cancellationToken);
         var ranking = Rank(guest, [home, host], answers)[0];
         var judgement = Whole(guest, PlanningRules.Judge(ranking, host, home), offers, await admission);
-        return new HostPlan(ranking, Apart(guest.Home, destination) is not { } apart ? judgement
-            : judgement with { Refusals = [apart, .. judgement.Refusals], NoWayBack = [] }, offers);
+        return new HostPlan(ranking, OutOfReach(guest.Home, destination, offers) is not { } refusal ? judgement
+            : judgement with { Refusals = [refusal, .. judgement.Refusals], NoWayBack = [] }, offers);
     }
 
     /// <returns>every host but the guest's own, the best first.</returns>
@@ -63,14 +63,15 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
 
     private static AgentOffers Untold(GuestSpec spec) => AgentOffers.Untold(spec.Devices.Select(device => device.Template));
 
-    /// <summary>Guests' memory is not sealed on its way yet: data planes listen on loopback, and two machines have two of those.</summary>
-    private Refusal? Apart(HostName source, HostName destination)
+    /// <summary>A data plane on loopback is reached on its own machine only.</summary>
+    private Refusal? OutOfReach(HostName source, HostName destination, AgentOffers takes)
     {
         var (from, to) = (MachineOf(source), MachineOf(destination));
-        return from == to ? null : new Refusal(
-            "data-plane.unsealed",
-            $"{source} ({from}) and {destination} ({to}) are different machines, and guests' memory is not sealed on its way yet: it stays on loopback",
-            $"choose a node on {from}", Side: CompatibilitySide.Destination);
+        return from == to || takes.DataPlane is { OnLoopback: false } ? null : new Refusal(
+            "data-plane.out-of-reach",
+            $"{source} ({from}) and {destination} ({to}) are different machines, and the data plane of {destination} listens on loopback",
+            $"start mc-node on {destination} with --data-listen and an address that {source} reaches, or choose a node on {from}",
+            Side: CompatibilitySide.Destination);
     }
 
     /// <summary>Only nodes with certificates can be anywhere else than on this machine.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using MigrationCluster.DataPlane;
@@ -17,10 +18,11 @@ namespace MigrationCluster.Node.Compatibility;
 /// What this host could make for a guest, class by class, and how its data plane talks: its device templates, and the mediated types
 /// of its sysfs tree.
 /// </summary>
-public sealed class OfferCatalog(NodeConfig config)
+/// <param name="dataPlane">where its data port listens.</param>
+public sealed class OfferCatalog(NodeConfig config, IPAddress dataPlane)
 {
-    private static readonly DataPlaneFacts DataPlane =
-        new(DataPlaneWire.Version, TransferOptions.Default.Channels, DataPlaneWire.MaxChannels);
+    private readonly DataPlaneFacts _dataPlane = new(
+        DataPlaneWire.Version, TransferOptions.Default.Channels, DataPlaneWire.MaxChannels, IPAddress.IsLoopback(dataPlane));
 
     private volatile AgentOffers? _last;
 
@@ -36,7 +38,7 @@ public sealed class OfferCatalog(NodeConfig config)
         foreach (var type in types.OrderBy(type => type.Descriptor.VersionString is null)) classes.TryAdd(type.Class, type.Descriptor);
         foreach (var (name, template) in config.Templates) classes[name] = TemplateOffer.Of(template);
         var offers = new AgentOffers(
-            "", ProductVersion.Text, ExtensionOffer.CurrentVersion, DataPlane, config.MemoryMiB, classes,
+            "", ProductVersion.Text, ExtensionOffer.CurrentVersion, _dataPlane, config.MemoryMiB, classes,
             [.. types.Select(type => type.Class).Where(name => !config.Templates.ContainsKey(name)).Distinct()]);
         byte[] content = SHA256.HashData(Encoding.UTF8.GetBytes(WireJson.Write(offers)));
         return _last = offers with { Digest = Convert.ToHexStringLower(content.AsSpan(0, 8)) };

@@ -45,7 +45,8 @@ public static class MigrationViews
                 .Select(dropped => new DroppedSectionsView(dropped.Device, dropped.Sections))],
             ReasonViews.Of(findings.NoWayBack),
             [.. findings.PassedOver.Select(host => new PassedOverView(host.Host.Value, host.Rank, ReasonViews.Of(host.Reasons)))],
-            findings.Quiesce is { } quiesce ? new QuiesceView(quiesce.Groups, [.. quiesce.Costs]) : null);
+            findings.Quiesce is { } quiesce ? new QuiesceView(quiesce.Groups, [.. quiesce.Costs]) : null,
+            plan.PlainAcceptedBy);
     }
 
     /// <summary>Over for the operator: the guest has its owner. A copy the source is slow to release is residue.</summary>

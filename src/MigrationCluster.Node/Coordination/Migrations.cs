@@ -158,7 +158,7 @@ public sealed class Migrations(
             if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken)) return null;
             var plan = new MigrationPlan(
                 id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
-                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings);
+                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy);
             return (Start(id, row.Guest, fence).Actor, plan);
         }
         finally
@@ -355,9 +355,10 @@ public sealed class Migrations(
         if (request.MaxDowntimeMs < 1)
             return (null, HttpRefusal.BadRequest(
                 ErrorCodes.BadRequest, $"maxDowntimeMs must be at least 1, not {request.MaxDowntimeMs}", "allow some downtime"));
-        if (request.AcceptUnknownBy is { } name && (string.IsNullOrWhiteSpace(name) || name.Length > LongestOperatorName))
-            return (null, HttpRefusal.BadRequest(
-                ErrorCodes.BadRequest, "acceptUnknownBy is no operator's name", $"give 1 to {LongestOperatorName} characters"));
+        foreach (var (field, name) in new[] { ("acceptUnknownBy", request.AcceptUnknownBy), ("acceptPlainBy", request.AcceptPlainBy) })
+            if (name is not null && (string.IsNullOrWhiteSpace(name) || name.Length > LongestOperatorName))
+                return (null, HttpRefusal.BadRequest(
+                    ErrorCodes.BadRequest, $"{field} is no operator's name", $"give 1 to {LongestOperatorName} characters"));
         return await destinations.ChooseAsync(record, request.To, request.AcceptUnknownBy is not null, cancellationToken);
     }
 

@@ -88,7 +88,8 @@ public sealed class WhyStory
         CoordinatorEvent.Planned => (
             $"planned {_plan.Guest} from {_plan.Source} to {_plan.Destination}",
             [$"the row was opened for it: undecided at {_plan.Fence.Epoch}, {_plan.Source} stays the owner",
-                .. _plan.UnknownAcceptedBy is { } name ? [$"{name} accepted what nobody could tell"] : Array.Empty<string>()]),
+                .. _plan.UnknownAcceptedBy is { } name ? [$"{name} accepted what nobody could tell"] : Array.Empty<string>(),
+                .. _plan.PlainAcceptedBy is { } plain ? [$"{plain} had guest RAM travel unsealed"] : Array.Empty<string>()]),
         CoordinatorEvent.TookOver took => (
             $"took over under term {took.Term.Value}",
             [$"the lease of the coordinator of term {_state.Fence.Term.Value} had run out, or it resigned or was restarted"]),

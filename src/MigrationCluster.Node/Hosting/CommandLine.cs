@@ -39,8 +39,8 @@ public static class CommandLine
           mc-node --name a --certs certs/node-a --listen 10.0.0.1:7101 ... --coordinator
           mc-node --name b --certs certs/node-b --listen 10.0.0.2:7101 ... --join https://10.0.0.1:7101
 
-        That is the control plane. Guests' memory is not sealed on its way yet: it stays on loopback, so a cluster of several
-        machines is commanded as one, but its guests move between nodes of the same machine only.
+        Guests' memory goes over the data plane, straight from host to host, at the address of --listen unless --data-listen says
+        another. Beyond loopback it is sealed, with keys that only these two daemons have (docs/wire.md).
 
         It prints `listening on http[s]://ADDRESS:PORT` on standard output when it is ready; its log goes to standard error.
         Exit status: 0 ended by a signal, 1 cannot run (the reason is on standard error), 2 usage.
@@ -76,7 +76,7 @@ public static class CommandLine
         };
         var dataListen = new Option<IPEndPoint>("--data-listen")
         {
-            Description = "loopback address of the data plane, where other nodes send guests to [default: 127.0.0.1:0]",
+            Description = "address of the data plane, where other nodes send guests to [default: that of --listen, or 127.0.0.1 for 0.0.0.0; any free port]",
             HelpName = "ADDRESS:PORT",
             CustomParser = result => Checked(result, NodeAddress.ParseData),
         };
@@ -130,10 +130,11 @@ public static class CommandLine
                 throw new StartRefusedException("--engine postgres is the coordinator's: give it with --coordinator", exitCode: 2);
             if (postgres == parsed.GetValue(connection) is null)
                 throw new StartRefusedException("--engine postgres needs --connection, and nothing else does", exitCode: 2);
+            var address = parsed.GetRequiredValue(listen).Address;
             var options = new NodeOptions(
                 parsed.GetRequiredValue(name),
                 parsed.GetRequiredValue(listen),
-                parsed.GetValue(dataListen) ?? new IPEndPoint(IPAddress.Loopback, 0),
+                parsed.GetValue(dataListen) ?? new IPEndPoint(NodeAddress.IsEvery(address) ? IPAddress.Loopback : address, 0),
                 parsed.GetRequiredValue(dataDir),
                 NodeConfig.Load(parsed.GetRequiredValue(config)),
                 coordinators,

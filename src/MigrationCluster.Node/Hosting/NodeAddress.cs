@@ -17,11 +17,13 @@ public static class NodeAddress
     /// <returns>the data plane's end point, or why not.</returns>
     public static (IPEndPoint? EndPoint, string? Refusal) ParseData(string text) => Parse(text) switch
     {
-        ({ } endPoint, _) when !IPAddress.IsLoopback(endPoint.Address) => (null,
-            $"'{text}' is refused: guests' memory is not sealed on its way yet, so the data plane stays on loopback (127.0.0.1 or "
-            + "[::1]), and guests move between nodes of one machine only; --certs seals the control plane alone"),
+        ({ } endPoint, _) when IsEvery(endPoint.Address) => (null,
+            $"'{text}' is every address of this host, and sources are told to connect there: give the one at which other hosts reach it"),
         var parsed => parsed,
     };
+
+    /// <summary>0.0.0.0 and [::]: to listen on, not to be reached at.</summary>
+    public static bool IsEvery(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
 
     /// <returns>the coordinator's address, or why it is none.</returns>
     public static (Uri? Address, string? Refusal) ParseUrl(string text) =>

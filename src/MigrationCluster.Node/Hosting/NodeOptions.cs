@@ -26,7 +26,7 @@ public sealed record NodeOptions(
         foreach (var url in Join)
             if (NodeAddress.RefuseUrl(url, Credentials is not null) is { } refusal)
                 throw new StartRefusedException($"--join: {refusal}", exitCode: 2);
-        if (Advertise is null && Listen.Address is var address && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)))
+        if (Advertise is null && NodeAddress.IsEvery(Listen.Address))
             throw new StartRefusedException($"--listen {Listen} is every address of this host: say with --advertise at which one others reach it", exitCode: 2);
         if (Credentials is not { Identity: var identity }) return;
         if (!identity.IsNode(Name.Value))

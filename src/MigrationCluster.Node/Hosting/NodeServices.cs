@@ -45,7 +45,8 @@ public static class NodeServices
     {
         services.AddSingleton<IAgentJournal>(provider =>
             Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
-        services.AddSingleton<OfferCatalog>();
+        services.AddSingleton(provider => new OfferCatalog(
+            provider.GetRequiredService<NodeConfig>(), provider.GetRequiredService<NodeOptions>().DataListen.Address));
         services.AddSingleton<GuestHost>();
         services.AddHostedService(provider => provider.GetRequiredService<GuestHost>());
         services.AddSingleton(provider => provider.GetRequiredService<NodeOptions>().Config.Transfer);

@@ -87,7 +87,8 @@ public sealed class DestinationSession(
         var devices = OpenDevices();
         _ram = await MappedGuest.OpenAsync(devices.Address, cancel);
         var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
-        _receiver = dataPlane.Open(token, _ram.Ram, this, devices.InOrder.Count);
+        var mode = TransferModes.Of(dataPlane.EndPoint, State().PlainAcceptedBy);
+        _receiver = dataPlane.Open(token, mode, _ram.Ram, this, devices.InOrder.Count);
         return token.ToHexadecimal();
     }
 

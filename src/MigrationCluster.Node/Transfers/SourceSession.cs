@@ -76,7 +76,7 @@ public sealed class SourceSession(
         _transfer ??= await SourceTransfer.OpenAsync(
             devices.Address, devices.InOrder,
             state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities), options, time, cancel);
-        await _transfer.ConnectAsync(connect.DataEndpoint, connect.Token, cancel);
+        await _transfer.ConnectAsync(connect.DataEndpoint, connect.Token, state.PlainAcceptedBy, cancel);
         return new SourceCommand.TransferConnected(connect.Opening, time.GetUtcNow());
     }
 

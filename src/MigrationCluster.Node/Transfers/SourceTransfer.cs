@@ -53,14 +53,17 @@ public sealed class SourceTransfer : IAsyncDisposable
 
     /// <summary>Opens a link, and closes the one before. For a destination that is new here dirty logs are started, and all is owed.</summary>
     /// <exception cref="TransferFailedException">the destination's data plane is not reachable or refuses.</exception>
-    public async Task ConnectAsync(string dataEndpoint, string token, CancellationToken cancellationToken)
+    public async Task ConnectAsync(
+        string dataEndpoint, string token, string? plainAcceptedBy, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken); // for what was cancelled and has not landed
         try
         {
             if (_sender is { } old) await old.DisposeAsync();
+            var destination = IPEndPoint.Parse(dataEndpoint);
             _sender = await TransferSender.ConnectAsync(
-                IPEndPoint.Parse(dataEndpoint), SessionToken.Parse(token), _guest.Ram, _devices.Count, _options, cancellationToken);
+                destination, SessionToken.Parse(token), TransferModes.Of(destination, plainAcceptedBy), _guest.Ram, _devices.Count, _options,
+                cancellationToken);
             if (_guest.Ram.Ledger.Counted == _sender.Incarnation) return;
             await Task.WhenAll(_devices.Select(device => device.AskAsync<bool>(
                 (reply, cancel) => new DeviceMessage.StartDirtyLog(reply, cancel), cancellationToken)));

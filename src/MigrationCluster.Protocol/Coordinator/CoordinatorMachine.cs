@@ -283,7 +283,7 @@ public sealed class CoordinatorMachine
         {
             MigrationPhase.Preparing =>
             [
-                Send(new PrepareDestination(id, guest, fence, plan.SpecJson, plan.Configuration)),
+                Send(new PrepareDestination(id, guest, fence, plan.SpecJson, plan.Configuration, plan.PlainAcceptedBy)),
                 new CoordinatorEffect.Alarm(state.Phase, PreparingLimit),
             ],
             MigrationPhase.Negotiating =>
@@ -295,7 +295,8 @@ public sealed class CoordinatorMachine
             ],
             MigrationPhase.PreCopy =>
             [
-                Send(new StartPreCopy(id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime)),
+                Send(new StartPreCopy(
+                    id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime, plan.PlainAcceptedBy)),
                 .. Reconnect(state, plan),
             ],
             MigrationPhase.Verifying when state.SourceDied => [],

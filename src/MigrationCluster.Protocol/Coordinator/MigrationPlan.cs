@@ -9,6 +9,7 @@ namespace MigrationCluster.Protocol.Coordinator;
 /// <param name="Configuration">of the guest's running devices; null: a plan of an earlier release.</param>
 /// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
 /// <param name="Findings">what planning learned besides; null: a plan of an earlier release.</param>
+/// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed between hosts; null: beyond loopback it is sealed.</param>
 public sealed record MigrationPlan(
     MigrationId Migration,
     GuestName Guest,
@@ -19,7 +20,8 @@ public sealed record MigrationPlan(
     TimeSpan MaxDowntime,
     IReadOnlyList<DeviceConfiguration>? Configuration = null,
     string? UnknownAcceptedBy = null,
-    PlanFindings? Findings = null);
+    PlanFindings? Findings = null,
+    string? PlainAcceptedBy = null);
 
 /// <summary>What planning learned and an operator may ask for later.</summary>
 /// <param name="Unknown">what nobody could tell, and was accepted by name; empty unless somebody did.</param>

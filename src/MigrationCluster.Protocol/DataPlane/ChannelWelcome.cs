@@ -46,4 +46,7 @@ public enum ChannelStatus : ushort
 
     /// <summary>The guest here has other memory or another number of devices.</summary>
     WrongShape = 4,
+
+    /// <summary>The session is sealed and the connection is not, or the other way round.</summary>
+    WrongMode = 5,
 }

@@ -3,7 +3,7 @@ using MigrationCluster.Protocol.Memory;
 namespace MigrationCluster.Protocol.DataPlane;
 
 /// <summary>
-/// The data plane's wire, version 2. All integers are little-endian.
+/// The data plane's wire, version 3. All integers are little-endian.
 /// </summary>
 /// <remarks><code>
 ///   connection = hello, welcome, then frames in both directions
@@ -25,12 +25,14 @@ namespace MigrationCluster.Protocol.DataPlane;
 /// without a barrier between iterations. A channel's frames are numbered from 1 without gaps in each direction.
 /// A lost connection ends its link. The source opens another one: what was acknowledged stays acknowledged, in the scope of the
 /// destination's incarnation; what was under way is owed again. Frames of an earlier link are never read once a later one is open.
+/// In sealed mode each side first sends a <see cref="Sealing.SealedPreface"/>, and all of the above, hello and welcome too, travels in
+/// <see cref="Sealing.SealedRecord"/>s; a record holds whole frames.
 /// Every frame begins with a header that carries its own CRC-32C; what a header says is validated against the session's
 /// shape before a byte of its payload is read, so nothing is ever allocated by a length from the wire.
 /// </remarks>
 public static class DataPlaneWire
 {
-    public const ushort Version = 2;
+    public const ushort Version = 3;
 
     /// <summary>Pages in one pages frame: 256 KiB of payload.</summary>
     public const int MaxPagesPerFrame = 64;

@@ -38,4 +38,8 @@ public enum TransferFailureReason : byte
 
     /// <summary>The destination's data port knows no such session: it is closed, or not open again yet.</summary>
     SessionUnknown = 12,
+
+    /// <summary>A sealed record did not open: changed, left out, repeated or moved on the way, or sealed with another secret. Nothing of
+    /// it was used.</summary>
+    SealBroken = 13,
 }

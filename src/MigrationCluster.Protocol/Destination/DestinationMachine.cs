@@ -53,7 +53,8 @@ public sealed class DestinationMachine
         {
             PrepareDestination prepare when s.Phase == DestinationPhase.New =>
                 Accept(new DestinationOpened(
-                    prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson, prepare.Configuration)),
+                    prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson, prepare.Configuration,
+                    prepare.PlainAcceptedBy)),
             PrepareDestination when !ended => Accept(),
 
             CheckSetup check when s.Phase == DestinationPhase.Prepared =>
@@ -212,6 +213,7 @@ public sealed class DestinationMachine
             Fence = e.Fence,
             SpecJson = e.SpecJson,
             Configuration = e.Configuration,
+            PlainAcceptedBy = e.PlainAcceptedBy,
         },
         DestinationPrepared e => state with
         {

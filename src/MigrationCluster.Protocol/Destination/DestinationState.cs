@@ -32,6 +32,7 @@ public enum DestinationPhase
 /// <param name="Digest">of the manifest, once everything has arrived.</param>
 /// <param name="Opening">how often the data plane was opened again for it, by later lives of the daemon.</param>
 /// <param name="TransferOpen">the data plane takes its connections.</param>
+/// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record DestinationState(
     DestinationPhase Phase,
@@ -46,7 +47,8 @@ public sealed record DestinationState(
     string? Digest,
     string? Failure,
     int Opening = 0,
-    bool TransferOpen = false)
+    bool TransferOpen = false,
+    string? PlainAcceptedBy = null)
 {
     public static readonly DestinationState New = new(
         DestinationPhase.New, default, default, default, "", null,

@@ -40,9 +40,10 @@ public enum Side
 /// <summary>Destination: launch the guest process as incoming. Answered by <see cref="DestinationPrepared"/>.</summary>
 /// <param name="SpecJson">the guest spec as the operator wrote it; the destination resolves its templates itself.</param>
 /// <param name="Configuration">of the source's devices, which the destination's are created with; null: its templates' own.</param>
+/// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 public sealed record PrepareDestination(
     MigrationId Migration, GuestName Guest, Fence Fence, string SpecJson,
-    IReadOnlyList<DeviceConfiguration>? Configuration = null)
+    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source, save_setup: read every device's setup record. Answered by <see cref="SetupCollected"/>.</summary>
@@ -61,8 +62,10 @@ public sealed record CheckSetup(
 /// <see cref="ReadyToSwitch"/>.</summary>
 /// <param name="DataEndpoint">address:port of the destination's data plane.</param>
 /// <param name="Token">secret of this session, hexadecimal.</param>
+/// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 public sealed record StartPreCopy(
-    MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime)
+    MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime,
+    string? PlainAcceptedBy = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: the destination's daemon was restarted and its data plane is open again, elsewhere. Answered by

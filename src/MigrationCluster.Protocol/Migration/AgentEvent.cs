@@ -99,7 +99,8 @@ public sealed record SetupCollected(
     : AgentEvent(Migration, At);
 
 public sealed record PreCopyStarted(
-    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime)
+    MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime,
+    string? PlainAcceptedBy = null)
     : AgentEvent(Migration, At);
 
 /// <summary>Either side: a device stands in this state now.</summary>
@@ -204,7 +205,7 @@ public sealed record SourceGuestDied(MigrationId Migration, DateTimeOffset At, b
 
 public sealed record DestinationOpened(
     MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence, string SpecJson,
-    IReadOnlyList<DeviceConfiguration>? Configuration = null)
+    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null)
     : AgentEvent(Migration, At);
 
 public sealed record DestinationPrepared(

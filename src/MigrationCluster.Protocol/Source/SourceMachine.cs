@@ -72,7 +72,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             StartPreCopy or SwitchOver or YieldGuest when s.Phase == SourcePhase.Died => Accept(),
 
             StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
-                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime)),
+                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
 
             // Before the machine is paused the switchover is put off until there is a connection again.
@@ -349,6 +349,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             DataEndpoint = e.DataEndpoint,
             Token = e.Token,
             MaxDowntime = e.MaxDowntime,
+            PlainAcceptedBy = e.PlainAcceptedBy,
         },
         TransferOpened => state with { TransferOpen = true, LostAt = null },
         TransferLost e => state with { TransferOpen = false, LostAt = e.At },

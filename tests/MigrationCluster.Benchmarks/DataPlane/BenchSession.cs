@@ -26,10 +26,10 @@ internal sealed class BenchSession : IAsyncDisposable
 
     internal static async Task<BenchSession> OpenAsync(
         BenchRam source, BenchRam destination, int devices, int bytesEach, TransferOptions options,
-        CancellationToken cancellationToken)
+        TransferMode mode, CancellationToken cancellationToken)
     {
         var memory = new MemoryDevices(devices, bytesEach);
-        var session = await OpenAsync(source, destination, memory, devices, options, cancellationToken);
+        var session = await OpenAsync(source, destination, memory, devices, options, mode, cancellationToken);
         session.Devices = memory;
         return session;
     }
@@ -38,7 +38,7 @@ internal sealed class BenchSession : IAsyncDisposable
     internal static Task<BenchSession> OpenAsync(
         BenchRam source, BenchRam destination, IDeviceStateSink sink, TransferOptions options,
         CancellationToken cancellationToken) =>
-        OpenAsync(source, destination, sink, devices: 1, options, cancellationToken);
+        OpenAsync(source, destination, sink, devices: 1, options, TransferMode.Plain, cancellationToken);
 
     internal Task SendPagesAsync(CancellationToken cancellationToken)
     {
@@ -79,15 +79,15 @@ internal sealed class BenchSession : IAsyncDisposable
 
     private static async Task<BenchSession> OpenAsync(
         BenchRam source, BenchRam destination, IDeviceStateSink sink, int devices, TransferOptions options,
-        CancellationToken cancellationToken)
+        TransferMode mode, CancellationToken cancellationToken)
     {
         var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
         var listener = DataPlaneListener.Start(new IPEndPoint(IPAddress.Loopback, 0), options);
-        var session = new BenchSession(source, destination, listener, listener.Open(token, destination.Mapped, sink, devices));
+        var session = new BenchSession(source, destination, listener, listener.Open(token, mode, destination.Mapped, sink, devices));
         try
         {
             session.Sender = await TransferSender.ConnectAsync(
-                listener.EndPoint, token, source.Mapped, devices, options, cancellationToken);
+                listener.EndPoint, token, mode, source.Mapped, devices, options, cancellationToken);
             return session;
         }
         catch

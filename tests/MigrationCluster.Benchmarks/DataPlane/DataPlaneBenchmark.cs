@@ -14,6 +14,8 @@ internal static class DataPlaneBenchmark
     private const int WarmUps = 2;
     private const int Rounds = 10;
 
+    private const string Sealed = "sealed", SealedDevices = "sealed device state, memory to memory";
+    private const string Tls = "SslStream", TlsOne = "SslStream, one connection";
     private const string Plain = "plain", PlainCold = "plain, into RAM never written";
     private const string CBare = "C without a check", CCheck = "C with our check", CCold = "C with our check, RAM never written";
     private const string InMemory = "device state, memory to memory", EndToEnd = "device state, end to end";
@@ -38,7 +40,9 @@ internal static class DataPlaneBenchmark
         using var source = new BenchRam(RamMiB, 1);
         using var destination = new BenchRam(RamMiB, 2);
         using var zeros = new BenchRam(RamMiB, null);
-        await using var session = await BenchSession.OpenAsync(source, destination, Devices, DeviceBytes, options, cancellationToken);
+        await using var session = await BenchSession.OpenAsync(source, destination, Devices, DeviceBytes, options, TransferMode.Plain, cancellationToken);
+        await using var hidden = await BenchSession.OpenAsync(
+            source, destination, Devices, DeviceBytes, options, TransferMode.Sealed, cancellationToken);
         using var tls = await TlsCopy.ConnectAsync(connections, cancellationToken);
         using var tlsOne = await TlsCopy.ConnectAsync(1, cancellationToken);
         using var peer = native?.Connect(connections);
@@ -61,9 +65,11 @@ internal static class DataPlaneBenchmark
             contest.Add(CCheck, ram, () => peer.CopyAsync(source, destination, check: true));
         }
         contest.Add(Plain, ram, () => session.SendPagesAsync(cancellationToken));
-        contest.Add("SslStream", ram, () => tls.CopyAsync(source.Memory, destination.Memory, cancellationToken));
-        contest.Add("SslStream, one connection", ram, () => tlsOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+        contest.Add(Sealed, ram, () => hidden.SendPagesAsync(cancellationToken));
+        contest.Add(Tls, ram, () => tls.CopyAsync(source.Memory, destination.Memory, cancellationToken));
+        contest.Add(TlsOne, ram, () => tlsOne.CopyAsync(source.Memory, destination.Memory, cancellationToken));
         contest.Add(InMemory, session.Devices.Bytes, () => session.Devices.SendAsync(session.Sender, 1, cancellationToken));
+        contest.Add(SealedDevices, hidden.Devices.Bytes, () => hidden.Devices.SendAsync(hidden.Sender, 1, cancellationToken));
         contest.Add(
             EndToEnd, (long)GpuMiB << 20, () => chain.SendAsync(cancellationToken), () => chain.PrepareAsync(cancellationToken),
             () => chain.FinishAsync(cancellationToken), () => sourceGuest.CpuTime + destinationGuest.CpuTime);
@@ -79,7 +85,9 @@ internal static class DataPlaneBenchmark
 
         double perPage = await session.AllocatedPerPageAsync(cancellationToken);
         double perChunk = await session.AllocatedPerChunkAsync(cancellationToken);
+        double perSealedPage = await hidden.AllocatedPerPageAsync(cancellationToken);
         await session.FinishAsync(cancellationToken);
+        await hidden.FinishAsync(cancellationToken);
         if (native is not null)
         {
             figures.AtLeast("plain to C with our check", contest.Ratio(Plain, CCheck), 0.9);
@@ -87,9 +95,13 @@ internal static class DataPlaneBenchmark
             figures.Print("plain to C with our check, into RAM never written", contest.Ratio(PlainCold, CCold), "ratio");
             figures.AtLeast("zero scan to C", contest.Ratio(Scan, CScan), 0.8);
         }
+        figures.AtLeast("sealed to SslStream on as many connections", contest.Ratio(Sealed, Tls), 1.3);
+        figures.AtLeast("sealed to SslStream on one connection", contest.Ratio(Sealed, TlsOne), 2.5);
+        figures.Print("sealed to plain", contest.Ratio(Sealed, Plain), "ratio");
         figures.AtLeast("device state end to end to plain", contest.Ratio(EndToEnd, Plain), 0.3);
         figures.Print("device state memory to memory to plain", contest.Ratio(InMemory, Plain), "ratio");
         figures.AtMost("pages.allocated", perPage, "B/page", 0.5, "rounds to 0");
+        figures.AtMost("sealed pages.allocated", perSealedPage, "B/page", 0.5, "rounds to 0");
         figures.AtMost("device-state.allocated", perChunk, "B/chunk", 0.5, "rounds to 0");
         return figures.AllHold ? 0 : 1;
     }

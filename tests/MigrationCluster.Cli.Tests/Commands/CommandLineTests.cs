@@ -11,7 +11,7 @@ public sealed class CommandLineTests
     [InlineData("--max-downtime 300: accepted is a whole number with ms or s", "migrate", "web", "--to", "b", "--max-downtime", "300")]
     [InlineData("--max-downtime 0s: accepted is 1ms to 10s", "migrate", "web", "--to", "b", "--max-downtime", "0s")]
     [InlineData("--wait and --detach", "migrate", "web", "--to", "b", "--wait", "--detach")]
-    [InlineData("--operator is for --accept-unknown", "migrate", "web", "--operator", "ada")]
+    [InlineData("--operator is for --accept-unknown and --plain", "migrate", "web", "--operator", "ada")]
     [InlineData("'--to' is required", "compat", "check", "web")]
     [InlineData("'net0' names no device: accepted is GUEST/DEVICE", "compat", "explain", "net0", "beta")]
     [InlineData("--min-targets 0: accepted is a whole number, 1 or more", "compat", "baseline", "--class", "net", "--min-targets", "0")]

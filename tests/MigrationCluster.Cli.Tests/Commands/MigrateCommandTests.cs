@@ -151,6 +151,18 @@ public sealed class MigrateCommandTests
     }
 
     [Fact]
+    public async Task Travelling_unsealed_is_asked_for_and_shown_with_the_operators_name()
+    {
+        var plan = new PlanView(null, [], [], [], [], PlainAcceptedBy: "ada");
+        await using var fake = (await FakeCoordinator.StartAsync()).On(Start, Samples.Migration(Outcomes.Running, 1))
+            .On("GET /v1/migrations/m-1", Samples.Migration(Outcomes.Completed, report: Samples.Report()) with { Plan = plan });
+        await Ran.Migctl("migrate", "web", "--to", "beta", "--plain", "--operator", "ada", "--detach", "--coordinator", fake.Url);
+        var ran = await Ran.Migctl("migration", "show", "m-1", "--coordinator", fake.Url);
+        Assert.Contains("""POST /v1/migrations {"guest":"web","to":"beta","maxDowntimeMs":300,"acceptPlainBy":"ada"}""", fake.Requests);
+        Assert.Contains("  ada had guest RAM and device state travel unsealed", ran.Output);
+    }
+
+    [Fact]
     public async Task Show_tells_who_accepted_the_unknown_and_what_is_dropped()
     {
         var plan = new PlanView("ada", [new Reason("device.no-scheme", "tape0: nobody knows", "accept it")],

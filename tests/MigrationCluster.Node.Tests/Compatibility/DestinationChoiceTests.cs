@@ -65,6 +65,21 @@ public sealed class DestinationChoiceTests
     }
 
     [Fact]
+    public async Task A_data_plane_on_another_machines_loopback_is_out_of_reach()
+    {
+        _agents.Add("beta", Both, address: "https://10.0.0.2:7101");
+        _agents.Add("gamma", Both, address: "https://10.0.0.3:7101", dataPlane: FakeAgents.DataPlane with { OnLoopback = false });
+
+        var (_, refusal) = await ChooseAsync("beta");
+        var (chosen, _) = await ChooseAsync("gamma");
+
+        var reason = Assert.Single(refusal!.Error.Reasons);
+        Assert.Equal("data-plane.out-of-reach", reason.Code);
+        Assert.Contains("--data-listen", reason.Remedy, StringComparison.Ordinal);
+        Assert.Equal("gamma", chosen!.Destination.Value);
+    }
+
+    [Fact]
     public async Task A_device_that_does_not_answer_refuses_and_no_name_helps()
     {
         _agents.Add("beta", Both);

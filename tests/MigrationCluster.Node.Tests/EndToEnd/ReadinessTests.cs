@@ -67,14 +67,14 @@ public sealed class ReadinessTests : EndToEndTest
             var listener = DataPlaneListener.Start(new IPEndPoint(IPAddress.Loopback, 0), TransferOptions.Default);
             var token = new SessionToken(new byte[SessionToken.SizeBytes]);
             var sink = new CountingSink();
-            var receiver = listener.Open(token, ram.Ram, sink, devices.InOrder.Count);
+            var receiver = listener.Open(token, TransferMode.Plain, ram.Ram, sink, devices.InOrder.Count);
             // Only the gpu's stream is under test: of the others nothing is sent before the end.
             var capabilities = devices.InOrder.ToDictionary(
                 device => device.Device.Value,
                 device => device.Device.Value == Gpu ? MigrationCapabilities.PreCopy : MigrationCapabilities.StopCopy);
             var transfer = await SourceTransfer.OpenAsync(
                 address, devices.InOrder, capabilities, TransferOptions.Default, TimeProvider.System, default);
-            await transfer.ConnectAsync(listener.EndPoint.ToString(), token.ToHexadecimal(), default);
+            await transfer.ConnectAsync(listener.EndPoint.ToString(), token.ToHexadecimal(), null, default);
             return new Bench(devices, listener, ram, receiver, sink, transfer);
         }
 

@@ -38,6 +38,9 @@ internal sealed class TwoMachines : IDisposable
     /// <summary>A command that runs the one that follows it on a machine, and becomes it.</summary>
     public string[] On(string machine) => ["ip", "netns", "exec", Name(machine)];
 
+    /// <summary>Listens to everything that a machine's network carries from now on.</summary>
+    public Wiretap Tap(string machine) => new($"/run/netns/{Name(machine)}");
+
     /// <summary>Runs a command on a machine to its end.</summary>
     public async Task<(int Status, string Output, string Error)> RunAsync(string machine, params string[] command)
     {

@@ -26,10 +26,11 @@ internal sealed class FakeAgents : IAgents
 
     public void Add(
         string host, IReadOnlyDictionary<string, DeviceDescriptor>? classes, int freeMiB = 1024, bool reachable = true,
-        DataPlaneFacts? dataPlane = null, IReadOnlyList<Reason>? admission = null, IReadOnlyList<string>? versionClasses = null)
+        DataPlaneFacts? dataPlane = null, IReadOnlyList<Reason>? admission = null, IReadOnlyList<string>? versionClasses = null,
+        string? address = null)
     {
         var offers = classes is null ? null : new AgentOffers(host, "1.0", 1, dataPlane ?? DataPlane, 1024, classes, versionClasses);
-        _hosts[host] = new AgentStanding(new HostName(host), $"http://{host}", reachable, offers, freeMiB);
+        _hosts[host] = new AgentStanding(new HostName(host), address ?? $"http://{host}", reachable, offers, freeMiB);
         _admission[host] = admission ?? [];
     }
 

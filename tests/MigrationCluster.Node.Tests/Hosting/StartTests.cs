@@ -105,10 +105,12 @@ public sealed class StartTests : IDisposable
             (options with { Join = [new Uri("http://127.0.0.1:7101")] }).Check).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void The_data_plane_stays_on_loopback_even_with_a_certificate() => Assert.Contains(
-        "guests move between nodes of one machine only",
-        Assert.Single(Parse("--listen", "10.0.0.1:7101", "--certs", "c", "--coordinator", "--data-listen", "10.0.0.1:0")), StringComparison.Ordinal);
+    [Theory]
+    [InlineData("0.0.0.0:0")]
+    [InlineData("[::]:7102")]
+    public void The_data_plane_listens_where_sources_can_be_sent_to(string listen) => Assert.Contains(
+        "sources are told to connect there",
+        Assert.Single(Parse("--listen", "10.0.0.1:7101", "--certs", "c", "--coordinator", "--data-listen", listen)), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("a.example/x")]

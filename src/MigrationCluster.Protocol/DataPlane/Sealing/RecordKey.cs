@@ -1,0 +1,39 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+
+namespace MigrationCluster.Protocol.DataPlane.Sealing;
+
+/// <summary>The key of one direction of one connection, and the number of the next record under it.</summary>
+internal sealed class RecordKey : IDisposable
+{
+    private TrafficSecret _secret;
+    private AesGcm _cipher;
+    private byte[] _iv;
+
+    internal RecordKey(TrafficSecret secret) =>
+        (_secret, _cipher, _iv) = (secret, new AesGcm(secret.Key, SealedRecord.TagBytes), secret.Iv);
+
+    /// <summary>Counts records from 0, through all keys of the direction.</summary>
+    internal ulong Number { get; private set; }
+
+    internal AesGcm Cipher => _cipher;
+
+    /// <summary>Of the record <see cref="Number"/>.</summary>
+    internal void WriteNonce(Span<byte> nonce)
+    {
+        _iv.CopyTo(nonce);
+        var last = nonce[^sizeof(ulong)..];
+        BinaryPrimitives.WriteUInt64BigEndian(last, BinaryPrimitives.ReadUInt64BigEndian(last) ^ Number);
+    }
+
+    /// <summary>The record <see cref="Number"/> is done: its nonce is never used again.</summary>
+    internal void Advance()
+    {
+        if (++Number % TrafficSecret.RecordsPerKey != 0) return;
+        _cipher.Dispose();
+        _secret = _secret.Next;
+        (_cipher, _iv) = (new AesGcm(_secret.Key, SealedRecord.TagBytes), _secret.Iv);
+    }
+
+    public void Dispose() => _cipher.Dispose();
+}
