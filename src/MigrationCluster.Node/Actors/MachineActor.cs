@@ -79,7 +79,8 @@ public sealed class MachineActor<TState, TCommand, TEvent, TEffect>
         switch (message)
         {
             case Message.Command(var command, var reply):
-                reply?.TrySetResult(await StepAsync(command, cancellationToken));
+                var decision = await StepAsync(command, cancellationToken);
+                reply?.TrySetResult(decision);
                 break;
             case Message.EffectEnded(var effect, var command):
                 _flights.Remove(effect);

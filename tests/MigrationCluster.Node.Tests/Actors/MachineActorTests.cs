@@ -52,6 +52,17 @@ public sealed class MachineActorTests : IAsyncDisposable
         Assert.Equal(["Wanted(a)", "Finished(a)"], _log.Events.Select(e => e.ToString()));
     }
 
+    /// <summary>It was not: the step stood among the arguments of a reply that nobody waited for. So no death of a guest process was ever noticed
+    /// but by an effect that met it.</summary>
+    [Fact]
+    public async Task What_is_told_without_waiting_for_a_reply_is_handled_too()
+    {
+        var actor = Start();
+        await actor.TellAsync(new Do.Want("a"), default);
+        await _watcher.UntilAsync("evolved Wanted(a)");
+        Assert.Equal("a", (await _works.NextAsync()).Name);
+    }
+
     [Fact]
     public async Task A_refusal_changes_nothing()
     {
