@@ -39,7 +39,8 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
     public Decision<AgentEvent> Decide(SourceState state, SourceCommand command) => command switch
     {
         SourceCommand.Order order => DecideFenced(state, order.Command, order.At),
-        SourceCommand.GuestDied died => state.Phase is SourcePhase.Released or SourcePhase.Died or SourcePhase.Releasing
+        // Before the first order there is no migration to tell it of: what the order leads to will meet it.
+        SourceCommand.GuestDied died => state.Phase is SourcePhase.New or SourcePhase.Released or SourcePhase.Died or SourcePhase.Releasing
             ? Accept()
             : Accept(new SourceGuestDied(state.Migration, died.At, died.DiedAsYielded, died.Reason)),
         _ => DecideResult(state, command),

@@ -12,6 +12,17 @@ public sealed class SourceMachineTests
 {
     private readonly Story<SourceState, SourceCommand, AgentEvent, SourceEffect> _source = Stories.Source();
 
+    /// <summary>Found by simulation (seed 116), once deaths were noticed: the session was opened for an order, and heard first that there was nobody.
+    /// Its event was of no migration, and the order that came then was taken for answered.</summary>
+    [Fact]
+    public void A_death_that_is_told_before_the_first_order_is_left_to_what_the_order_leads_to()
+    {
+        _source.Tell(new SourceCommand.GuestDied(true, "gone", default));
+        Assert.Empty(_source.Events);
+        _source.Tell(new SourceCommand.Order(new CollectSetup(Id, Guest, At), default));
+        Assert.IsType<SourceEffect.ReadSetup>(Assert.Single(_source.Pending));
+    }
+
     [Fact]
     public void No_device_is_asked_to_move_before_pre_copy_is_ordered()
     {
