@@ -51,4 +51,8 @@ public sealed record NodeView(
     int MemoryMiB,
     int MemoryFreeMiB,
     IReadOnlyDictionary<string, string> Templates,
-    IReadOnlyList<string> Guests);
+    IReadOnlyList<string> Guests)
+{
+    /// <summary>By guest: the migration that an incoming process here belongs to. The guest runs elsewhere still.</summary>
+    public IReadOnlyDictionary<string, string> Incoming { get; init; } = new Dictionary<string, string>();
+}

@@ -59,12 +59,13 @@ public sealed class DataPlaneListener : IAsyncDisposable
 
     /// <summary>Opens a session; connections that know its token, and come in its mode, become its channels until it is disposed.</summary>
     /// <param name="deviceCount">device streams, the machine's included; at most 64.</param>
+    /// <param name="complete">a manifest was agreed upon in an earlier life of the daemon: pages are refused, and the verdict is given again.</param>
     /// <exception cref="ArgumentException">a session with this token is open.</exception>
     public TransferReceiver Open(
-        SessionToken token, TransferMode mode, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount)
+        SessionToken token, TransferMode mode, MappedGuestRam ram, IDeviceStateSink sink, int deviceCount, bool complete = false)
     {
         var id = SessionId.Of(token);
-        var receiver = new TransferReceiver(ram, sink, deviceCount, _options, _ => Forget(id));
+        var receiver = new TransferReceiver(ram, sink, deviceCount, _options, complete, _ => Forget(id));
         lock (_lock) _sessions.Add(id, new Session(token, mode, receiver));
         return receiver;
     }

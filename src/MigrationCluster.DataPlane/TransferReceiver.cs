@@ -24,6 +24,7 @@ public sealed class TransferReceiver : IAsyncDisposable
     private readonly MappedGuestRam _ram;
     private readonly IDeviceStateSink _sink;
     private readonly TransferOptions _options;
+    private readonly bool _complete;
     private readonly Action<TransferReceiver> _disposed;
     private readonly TransferMeter _meter;
     private readonly Timer _patience;
@@ -34,11 +35,11 @@ public sealed class TransferReceiver : IAsyncDisposable
     private bool _closed;
 
     internal TransferReceiver(
-        MappedGuestRam ram, IDeviceStateSink sink, int deviceCount, TransferOptions options, Action<TransferReceiver> disposed)
+        MappedGuestRam ram, IDeviceStateSink sink, int deviceCount, TransferOptions options, bool complete, Action<TransferReceiver> disposed)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(deviceCount, DataPlaneWire.MaxDevices);
         _shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
-        (_ram, _sink, _options, _disposed) = (ram, sink, options, disposed);
+        (_ram, _sink, _options, _complete, _disposed) = (ram, sink, options, complete, disposed);
         _meter = new TransferMeter(ram.Ledger);
         _patience = new Timer(_ => Fail(new TransferFailedException(
             TransferFailureReason.ConnectionLost, $"no connection of the source for {options.ReconnectLimit.TotalSeconds:0.#} s")));
@@ -57,6 +58,12 @@ public sealed class TransferReceiver : IAsyncDisposable
             lock (_lock)
                 return _failure ?? (_link?.Failure is { } broken && !_completion.Task.IsCompletedSuccessfully && EndsSession(broken) ? broken : null);
         }
+    }
+
+    /// <summary>The source is connected.</summary>
+    public bool IsConnected
+    {
+        get { lock (_lock) return _link is { Failure: null }; }
     }
 
     /// <summary>From now on the source has only so long to connect: it was connected before this daemon's life.</summary>
@@ -143,7 +150,7 @@ public sealed class TransferReceiver : IAsyncDisposable
             _links = (ushort)(_links % ushort.MaxValue + 1);
             var standing = new LinkStanding(_ram.Ledger.Incarnation, _links, streams);
             var link = new ReceiveLink(
-                standing, hello.Channels, _shape, _ram, _sink, _meter, frozen: _completion.Task.IsCompletedSuccessfully,
+                standing, hello.Channels, _shape, _ram, _sink, _meter, frozen: _complete || _completion.Task.IsCompletedSuccessfully,
                 manifest => _completion.TrySetResult(manifest));
             _link = link;
             _patience.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

@@ -139,6 +139,28 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public async Task A_daemon_that_comes_back_when_everything_had_arrived_gives_the_verdict_and_takes_no_page()
+    {
+        await using var session = await ResumedSession.StartAsync(4, devices: 1);
+        session.Source.FillRandom(1);
+        byte[] stream = RandomBytes(new Random(2), 300_000);
+        await session.Sender.SendPagesAsync(session.Owed(), false, None);
+        await SendAsync(session.Sender, 0, stream, last: true);
+        var agreed = await session.Sender.FinishAsync(None);
+
+        await session.RestartCompleteAsync();
+        await SendAsync(session.Sender, 0, stream, last: true);
+        Assert.Equal(agreed.Digest, (await session.Sender.FinishAsync(None).WaitAsync(LoopbackSession.Hang)).Digest);
+
+        await session.RestartCompleteAsync();
+        byte before = session.Destination.Page(3)[0];
+        session.Source.Page(3)[0]++;
+        await FailureTests.FailsAsync(session.Sender.SendPagesAsync(
+            new PageBitmap(session.Source.Layout.PageCount) { [3] = true }, false, None));
+        Assert.Equal(before, session.Destination.Page(3)[0]);
+    }
+
+    [Fact]
     public async Task A_session_that_nobody_connects_to_again_fails_when_its_limit_has_passed()
     {
         await using var session = await LoopbackSession.StartAsync(reconnectLimit: TimeSpan.FromMilliseconds(100));

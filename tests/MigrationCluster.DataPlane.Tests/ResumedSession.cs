@@ -27,7 +27,7 @@ internal sealed class ResumedSession : IAsyncDisposable
     internal TestRam Source { get; }
     internal TestRam Destination { get; }
     internal MemorySink Sink { get; } = new();
-    internal TransferReceiver Receiver { get; }
+    internal TransferReceiver Receiver { get; private set; }
     internal TransferSender Sender { get; private set; } = null!;
 
     internal static async Task<ResumedSession> StartAsync(
@@ -56,6 +56,15 @@ internal sealed class ResumedSession : IAsyncDisposable
         if (Sender is not null) await Sender.DisposeAsync();
         Sender = await ConnectAnotherAsync();
         if (Source.Mapped.Ledger.Counted != Sender.Incarnation) Source.Mapped.Ledger.Begin(Sender.Incarnation);
+    }
+
+    /// <summary>The destination's daemon comes back, having journaled that everything had arrived.</summary>
+    internal async Task RestartCompleteAsync()
+    {
+        await Sender.DisposeAsync();
+        await Receiver.DisposeAsync();
+        Receiver = _listener.Open(_token, _mode, Destination.Mapped, Sink, _devices, complete: true);
+        await ReconnectAsync();
     }
 
     /// <summary>Does it, over as many links as it takes.</summary>

@@ -164,7 +164,7 @@ internal sealed class AgentMoves(Space space)
         int session = state[Layout.At(attempt, Layout.Source + side)];
         int host = space.HostOf(state, attempt, side == 0 ? Side.Source : Side.Destination);
         int guest = state[Layout.Guest + host];
-        if (guest != 0 && space.Guests[guest].Alive) return false;
+        if (guest != 0 && space.Guests[guest].Alive) return side == 1 && NoticeDevice(state, attempt, space.Guests[guest]);
         if (side == 0)
         {
             var phase = space.Sources.States[session].Phase;
@@ -181,6 +181,15 @@ internal sealed class AgentMoves(Space space)
         if (destination.Phase <= DestinationPhase.Preparing || SessionEnds.HasEnded(destination)) return false;
         Run(state, attempt, side, space.Destinations.Commands.Of(
             new DestinationCommand.GuestDied("the guest process died", default)));
+        return state[Layout.At(attempt, Layout.Destination)] != session;
+    }
+
+    /// <summary>A device server died under an incoming guest process that lives; once it may run nobody looks.</summary>
+    private bool NoticeDevice(Span<int> state, int attempt, ModelGuest guest)
+    {
+        int session = state[Layout.At(attempt, Layout.Destination)];
+        if (guest.DeadDevice is not { } dead || space.Destinations.States[session].Phase <= DestinationPhase.Preparing) return false;
+        Run(state, attempt, 1, space.Destinations.Commands.Of(new DestinationCommand.DeviceDied(dead, "died", default)));
         return state[Layout.At(attempt, Layout.Destination)] != session;
     }
 

@@ -12,15 +12,17 @@ namespace MigrationCluster.Chaos.Exploration;
 /// <param name="Takeovers">expired leases: another coordinator carries on, the displaced one still lives.</param>
 /// <param name="HostDeaths">a host dies for good, with its daemon, its guest process and what its agent had not told; the operator
 /// proves it dead at any time later.</param>
+/// <param name="DeviceDeaths">a device server of the incoming guest dies before the guest is permitted to run there.</param>
 /// <param name="Partitions">times that one host is cut off from everybody.</param>
 /// <param name="Failures">effects that meet an operating failure, or setup records that are refused.</param>
 /// <param name="SlowAnswers">effects whose end the agent hears of only later, whatever it was told meanwhile.</param>
 /// <param name="Passes">most passes of pre-copy.</param>
-/// <param name="Deadlines">a phase's deadline, and the paused guest's own, may pass at any time.</param>
+/// <param name="Deadlines">a phase's deadline, the paused guest's own, and the time that an incoming guest is kept may pass at any time.</param>
 /// <param name="From">until the first migration is here nothing goes wrong: a bounded run then is not spent on what comes before.</param>
 internal sealed record Configuration(
     string Name, string Story, ImmutableArray<PlannedDevice> Shape, int Attempts = 1, int Crashes = 0, int Takeovers = 0,
     int Cancels = 0, int Partitions = 0, int Failures = 0, int SlowAnswers = 0, int Passes = 1, bool Deadlines = false, int HostDeaths = 0,
+    int DeviceDeaths = 0,
     MigrationPhase From = MigrationPhase.Preparing)
 {
     /// <summary>All but the last two are explored to the end; those are for as many states as there is time for.</summary>
@@ -44,10 +46,13 @@ internal sealed record Configuration(
         new("failing-effects",
             "any two effects fail, before or after they acted, and one answer is slow",
             GuestShape.Pair, Crashes: 0, Failures: 2, SlowAnswers: 1, Passes: 2, Deadlines: true),
+        new("device-server-dies",
+            "a device server of the incoming guest dies, at any time before the permit; one crash, one expired lease, one cancel",
+            GuestShape.Single, Crashes: 1, Takeovers: 1, Cancels: 1, DeviceDeaths: 1, Deadlines: true),
         new("everything",
             "every fault there is, on a second attempt too: explored to a bound",
             GuestShape.Pair, Attempts: 2, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, SlowAnswers: 1,
-            Passes: 2, HostDeaths: 1, Deadlines: true),
+            Passes: 2, HostDeaths: 1, DeviceDeaths: 1, Deadlines: true),
         new("from-switchover",
             "from the moment the source is told to switch over: two deaths, a dead host, an expired lease, a cancel, a partition, a failing effect",
             GuestShape.Single, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, HostDeaths: 1, Deadlines: true,

@@ -26,10 +26,12 @@ internal readonly record struct Faults(int Value)
     /// <summary>The host that is dead for good: 1 or 2; 0 for none.</summary>
     public int Dead => Get(18, 2);
 
+    public int DeviceDeaths => Get(20, 2);
+
     public static Faults Of(Configuration configuration) => default(Faults).Set(0, 3, configuration.Crashes)
         .Set(3, 2, configuration.Takeovers).Set(5, 2, configuration.Cancels).Set(7, 2, configuration.Partitions)
         .Set(9, 2, configuration.Failures).Set(11, 2, configuration.SlowAnswers)
-        .Set(16, 2, configuration.HostDeaths);
+        .Set(16, 2, configuration.HostDeaths).Set(20, 2, configuration.DeviceDeaths);
 
     public Faults Crash() => Set(0, 3, Crashes - 1);
 
@@ -48,6 +50,8 @@ internal readonly record struct Faults(int Value)
     public Faults Lose() => Set(15, 1, 1);
 
     public Faults DieWhole(int host) => Set(16, 2, HostDeaths - 1).Set(18, 2, host);
+
+    public Faults DieInPart() => Set(20, 2, DeviceDeaths - 1);
 
     /// <summary>Faults have stopped: nothing of them is left but what they did.</summary>
     public Faults Over() => (Lost ? default(Faults).Lose() : default).Set(18, 2, Dead);

@@ -1,7 +1,9 @@
 using MigrationCluster.Chaos.Model;
 using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Destination;
 using MigrationCluster.Protocol.Invariants;
 using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Chaos.Exploration;
 
@@ -34,7 +36,7 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
             int[] next = [.. now];
             if (Advance(next) is not { } step) return AtRest(now);
             story?.Add((now, step, next));
-            if (judge.Check(now, next) is { } violation) return violation;
+            if ((judge.Check(now, next) ?? CheckCommitted(now, next)) is { } violation) return violation;
             now = next;
         }
     }
@@ -49,6 +51,17 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
 
         now[Layout.Faults] = state[Layout.Faults];
         return now;
+    }
+
+    /// <summary>By then every death has been told of: while the source could go on, nobody gives the guest to a host where a device is dead.</summary>
+    private Violation? CheckCommitted(ReadOnlySpan<int> before, ReadOnlySpan<int> after)
+    {
+        if (before[Layout.Row] == after[Layout.Row] || space.Rows[after[Layout.Row]].Decision != OwnershipDecision.Committed) return null;
+        int attempt = space.Begun(after) - 1;
+        return space.GuestOn(after, space.HostOf(after, attempt, Side.Source)) is { Alive: true }
+            && space.GuestOn(after, space.HostOf(after, attempt, Side.Destination))?.DeadDevice is { } dead
+            ? new Violation("DeathsAreNoticed", $"the row is committed to a host where {dead} had died, and the source could go on")
+            : null;
     }
 
     private Violation? AtRest(ReadOnlySpan<int> state)
@@ -113,6 +126,7 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
         for (int side = 0; side < 2; side++)
             for (int effect = 0; effect < agents.Pending(before, attempt, side) && !agents.IsDead(before, attempt, side); effect++)
             {
+                if (agents.Effect(before, attempt, side, effect) is DestinationEffect.AwaitWord) continue;
                 var outcome = agents.Perform(before, attempt, side, effect, Chance.Works);
                 agents.Act(state, attempt, side, outcome);
                 if (outcome.Command != 0) agents.Run(state, attempt, side, outcome.Command);
@@ -159,6 +173,13 @@ internal sealed class Healing(Space space, CoordinatorMoves coordinators, AgentM
         foreach (var alarm in space.Coordinators.Pending(owner).OfType<CoordinatorEffect.Alarm>())
             if (coordinators.Tell(state, attempt, coordinators.Deadline(alarm.Phase)))
                 return new Step(StepKind.Deadline, attempt, 0, (int)alarm.Phase);
+        for (int effect = 0; effect < agents.Pending(state, attempt, 1) && !agents.IsDead(state, attempt, 1); effect++)
+        {
+            if (agents.Effect(state, attempt, 1, effect) is not DestinationEffect.AwaitWord) continue;
+            agents.Run(state, attempt, 1, agents.Perform(state, attempt, 1, effect, Chance.Works).Command);
+            return new Step(StepKind.Expires, attempt, 1, effect);
+        }
+
         for (int host = 0; host < 2; host++)
         {
             if (space.GuestOn(state, host) is not { } guest || !space.Surroundings.DeadlineMayPass(guest)) continue;

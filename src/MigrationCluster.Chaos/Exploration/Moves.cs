@@ -157,6 +157,12 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
         if (agents.IsDead(state, attempt, side)) return;
         for (int effect = 0; effect < agents.Pending(state, attempt, side); effect++)
         {
+            if (agents.Effect(state, attempt, side, effect) is DestinationEffect.AwaitWord)
+            {
+                ExpandExpiry(state, attempt, effect, into);
+                continue;
+            }
+
             if (agents.IsUnderWay(state, attempt, side, effect)) continue;
             foreach (var chance in Chances(state, faults, attempt, side, effect))
                 ExpandEffect(state, faults, attempt, side, effect, chance, into);
@@ -172,6 +178,14 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
 
         var dead = into.Add(state, new Step(StepKind.NoticeDeath, attempt, side));
         Finish(state, dead, agents.NoticeDeath(dead, attempt, side), into);
+    }
+
+    private void ExpandExpiry(ReadOnlySpan<int> state, int attempt, int effect, Successors into)
+    {
+        if (!space.Configuration.Deadlines) return;
+        var next = into.Add(state, new Step(StepKind.Expires, attempt, 1, effect));
+        agents.Run(next, attempt, 1, agents.Perform(state, attempt, 1, effect, Chance.Works).Command);
+        Finish(state, next, true, into);
     }
 
     private void ExpandEffect(
@@ -256,6 +270,15 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
                 next[Layout.Guest + host] = space.Guests.Of(space.Surroundings.Die(guest));
                 next[Layout.Faults] = faults.Crash().Value;
                 if (!IsCopyLeft(next)) next[Layout.Faults] = faults.Crash().Lose().Value;
+                Finish(state, next, true, into);
+            }
+
+            if (faults.DeviceDeaths > 0 && guest is { Alive: true, Fence: { Role: GuestRole.Incoming, Permitted: false } })
+            {
+                var next = into.Add(state, new Step(StepKind.DeviceDies, 0, host));
+                next[Layout.Guest + host] = space.Guests.Of(guest.Break(guest.Members.First().Name));
+                next[Layout.Faults] = faults.DieInPart().Value;
+                if (!IsCopyLeft(next)) next[Layout.Faults] = faults.DieInPart().Lose().Value;
                 Finish(state, next, true, into);
             }
 

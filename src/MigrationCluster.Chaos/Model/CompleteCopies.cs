@@ -19,7 +19,7 @@ internal static class CompleteCopies
         bool sourceLives = source is { Alive: true, Fence.Role: GuestRole.Owner };
         bool permitted = destination is { Fence.Permitted: true };
         if (row.Decision is OwnershipDecision.Aborted or OwnershipDecision.Settled) return sourceLives;
-        bool loaded = destination is { Alive: true }
+        bool loaded = destination is { Alive: true, DeadDevice: null }
             && session is { Phase: >= DestinationPhase.Verified and <= DestinationPhase.Resumed, Failure: null };
         bool kept = source is { Fence.Kept: true } && source.Fence.Fence.Epoch == attempt;
         return (sourceLives && !permitted) || (loaded && !(kept && row.Decision == OwnershipDecision.Undecided));

@@ -24,6 +24,8 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
                 return new DestinationOutcome(Discard(guest, discard.Fence), new DestinationCommand.DiscardEnded(default));
             case DestinationEffect.ProveNeverRan prove:
                 return Prove(guest, prove.Fence);
+            case DestinationEffect.AwaitWord:
+                return new DestinationOutcome(guest, new DestinationCommand.Expired(TimeSpan.FromSeconds(120), default));
             case DestinationEffect.LaunchIncoming launch:
                 return chance == Chance.Fails
                     ? Failed(guest, null, "injected", "injected")
@@ -34,6 +36,9 @@ internal sealed class DestinationHands(Surroundings surroundings, ImmutableArray
             return new DestinationOutcome(guest, new DestinationCommand.GuestDied("the guest process died", default));
         var device = (effect as DestinationEffect.MoveDevice)?.Device;
         if (device is { } member && chance == Chance.SaysNo) return Resist(guest, member);
+        // Nothing has failed: it is tried again.
+        if (effect is DestinationEffect.ReopenTransfer && state.Phase > DestinationPhase.Receiving && chance != Chance.Works)
+            return new DestinationOutcome(guest, null);
         if (chance == Chance.Fails || (chance == Chance.FailsAfterwards && device is not null))
             return Failed(device is { } broken ? guest.Break(broken) : guest, device, "injected", "injected");
         var outcome = effect switch

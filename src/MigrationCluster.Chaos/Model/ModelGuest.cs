@@ -81,6 +81,9 @@ internal sealed record ModelGuest(
     /// <summary>A device fails for good.</summary>
     public ModelGuest Break(DeviceName device) => device == DeviceName.Machine ? this : With(device, DeviceState.Error);
 
+    /// <summary>A device whose server has died under the process; null: none has.</summary>
+    public DeviceName? DeadDevice => Members.FirstOrDefault(member => member.State == DeviceState.Error)?.Name;
+
     /// <summary>Whether its pause deadline may pass: an owner that is paused and has not yielded.</summary>
     public bool WaitsForItsDeadline => Alive && HasDeadline && Fence.MayRun && !MachineRuns;
 

@@ -38,14 +38,19 @@ internal sealed class DataPlane(GuestProcesses guests, Weather weather)
         if (_receivers.TryGetValue(migration, out var receiver)) receiver.IsComplete = true;
     }
 
+    /// <summary>Whether the source is connected to this life of the destination's daemon.</summary>
+    public bool IsLinked(MigrationId migration, SimulatedProcess owner) =>
+        _receivers.GetValueOrDefault(migration) is { } receiver && receiver.Process == owner && IsLinked(receiver);
+
+    private bool IsLinked(Receiver receiver) => receiver is { Sender.IsAlive: true, Source: { } source }
+        && !weather.IsCut(source.Value, receiver.Host.Value) && guests.Find(source, receiver.Guest) is { Alive: true };
+
     /// <param name="owner">the life of the daemon that asks; what an earlier one had opened is gone.</param>
     public Incoming Look(MigrationId migration, SimulatedProcess owner)
     {
         if (_receivers.GetValueOrDefault(migration) is not { } receiver || receiver.Process != owner) return Incoming.Broken;
         if (receiver.IsComplete) return Incoming.Complete;
-        bool linked = receiver is { Sender.IsAlive: true, Source: { } source }
-            && !weather.IsCut(source.Value, receiver.Host.Value) && guests.Find(source, receiver.Guest) is { Alive: true };
-        if (linked || !receiver.Expects)
+        if (IsLinked(receiver) || !receiver.Expects)
         {
             receiver.LostAt = null;
             return Incoming.Open;

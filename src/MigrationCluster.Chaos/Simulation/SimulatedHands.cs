@@ -111,6 +111,11 @@ internal sealed class DestinationSide(SimulatedHands hands, GuestName guest) : I
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Far below the product's default, so that it passes in some runs.</summary>
+    private static readonly TimeSpan Expiry = TimeSpan.FromSeconds(15);
+
+    private readonly Silence _silence = new(hands.Process.Clock);
+
     public Func<DestinationState> State { get; set; } = () => DestinationState.New;
 
     public Action Launched { get; set; } = () => { };
@@ -118,13 +123,31 @@ internal sealed class DestinationSide(SimulatedHands hands, GuestName guest) : I
     public EffectRunner<DestinationEffect, DestinationCommand> Runner => new(
         RunAsync, (_, error) => new DestinationCommand.Failed(null, "destination.defect", error.Message, default));
 
+    public void OnOrder() => _silence.Break();
+
     public Task WatchDeathAsync(CancellationToken cancellationToken) =>
         hands.Guests.WatchDeathAsync(hands.Host, guest, hands.Process.Clock, cancellationToken);
+
+    public async Task<DestinationCommand> WatchDevicesAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (hands.Guests.Find(hands.Host, guest)?.DeadDevice is { } dead)
+                return new DestinationCommand.DeviceDied(dead, $"{dead} died", default);
+            await Task.Delay(BetweenLooks, hands.Process.Clock, cancellationToken);
+        }
+    }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private async Task<DestinationCommand?> RunAsync(DestinationEffect effect, CancellationToken cancellationToken)
     {
+        if (effect is DestinationEffect.AwaitWord)
+        {
+            await _silence.LastsAsync(Expiry, () => hands.Transfers.IsLinked(State().Migration, hands.Process), cancellationToken);
+            return new DestinationCommand.Expired(Expiry, default);
+        }
+
         await hands.WorkAsync(effect, cancellationToken);
         bool wayBack = effect is DestinationEffect.MoveDevice move && move.Device != DeviceName.Machine
             && State().Phase == DestinationPhase.Resuming;
@@ -145,10 +168,10 @@ internal sealed class DestinationSide(SimulatedHands hands, GuestName guest) : I
                 Launched();
             }
 
-            if (outcome.Result is { } result)
+            if (outcome.Result is not null || effect is not DestinationEffect.Receive)
             {
                 await hands.WorkAsync(effect, cancellationToken);
-                return result;
+                return outcome.Result;
             }
 
             await Task.Delay(BetweenLooks, hands.Process.Clock, cancellationToken);

@@ -14,7 +14,8 @@ public static class Listings
         {
             Add(table, node.Name, node.Address, node.Coordinator ? "coordinator" : "agent",
                 node.Reachable ? "up" : "unreachable", $"{node.MemoryMiB} MiB", $"{node.MemoryFreeMiB} MiB",
-                Joined(node.Guests), Joined(node.Templates.Keys.Order(StringComparer.Ordinal)));
+                Joined(node.Guests.Select(guest => node.Incoming.TryGetValue(guest, out string? migration)
+                    ? $"{guest} (incoming, {migration})" : guest)), Joined(node.Templates.Keys.Order(StringComparer.Ordinal)));
         }
         return table;
     }

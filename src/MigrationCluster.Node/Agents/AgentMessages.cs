@@ -58,10 +58,11 @@ public sealed record Inventory(
 /// <summary>A guest process on a host.</summary>
 /// <param name="Fence">its fence record; null when it did not answer.</param>
 /// <param name="Problem">why it did not answer; null when it did.</param>
+/// <param name="Migration">it came, or is to come, with; null: it was started here, or does not say.</param>
 /// <param name="Machine">state of the machine; null when it did not answer.</param>
 public sealed record HostedGuestState(
     GuestName Guest, int MemoryMiB, bool Incoming, FenceRecord? Fence, DeviceState? Machine,
-    IReadOnlyList<HostedDeviceState> Devices, string? Problem);
+    IReadOnlyList<HostedDeviceState> Devices, string? Problem, string? Migration = null);
 
 /// <param name="State">null when the device did not answer.</param>
 /// <param name="Group">number of its P2P group, from 0.</param>

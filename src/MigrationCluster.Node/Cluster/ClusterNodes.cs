@@ -2,6 +2,7 @@ using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Node.Cluster;
 
@@ -27,6 +28,10 @@ public sealed class ClusterNodes(AgentDirectory agents, NodeIdentity self)
             agent.Name.Value, agent.Address, agent.Name == self.Name, inventory is not null,
             inventory?.MemoryMiB ?? 0, inventory?.FreeMiB ?? 0,
             inventory?.Templates.ToDictionary(t => t.Key, t => t.Value.Model ?? LaunchDevice.Foreign) ?? [],
-            [.. inventory?.Guests.Select(guest => guest.Guest.Value) ?? []]);
+            [.. inventory?.Guests.Select(guest => guest.Guest.Value) ?? []])
+        {
+            Incoming = inventory?.Guests.Where(guest => guest is { Fence.Role: GuestRole.Incoming })
+                .ToDictionary(guest => guest.Guest.Value, guest => guest.Migration ?? "unknown") ?? [],
+        };
     }
 }

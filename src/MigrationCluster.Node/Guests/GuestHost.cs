@@ -59,10 +59,11 @@ public sealed class GuestHost(
     /// <param name="specJson">the guest spec as the operator wrote it; this host resolves its templates.</param>
     /// <param name="incoming">true: it waits for a migration; false: it runs at once.</param>
     /// <param name="configuration">of its devices where it comes from; null: the templates' own.</param>
+    /// <param name="owner">of an incoming one; null: it starts here.</param>
     /// <remarks>Asked again for the same guest, epoch and role, it answers with the process that lives already.</remarks>
     public async Task<Answer<HostedGuest>> LaunchAsync(
         string specJson, Fence fence, bool incoming, CancellationToken cancellationToken,
-        IReadOnlyList<DeviceConfiguration>? configuration = null)
+        IReadOnlyList<DeviceConfiguration>? configuration = null, LaunchOwner? owner = null)
     {
         var draft = SpecReader.Read(specJson);
         HostedGuest? living = null;
@@ -80,7 +81,7 @@ public sealed class GuestHost(
             _launchingMiB[new GuestName(draft.Name!)] = draft.MemoryMiB!.Value;
         }
 
-        return await LaunchReservedAsync(draft.Spec!, fence, incoming, configuration, cancellationToken);
+        return await LaunchReservedAsync(draft.Spec!, fence, incoming, configuration, owner, cancellationToken);
     }
 
     /// <summary>Kills a guest's process and device servers, unless they belong to somebody newer; returns when all are dead, their leftover
@@ -155,7 +156,7 @@ public sealed class GuestHost(
     public void Dispose() => _stop.Dispose();
 
     private async Task<Answer<HostedGuest>> LaunchReservedAsync(
-        GuestSpec spec, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration,
+        GuestSpec spec, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration, LaunchOwner? owner,
         CancellationToken cancellationToken)
     {
         var name = new GuestName(spec.Name);
@@ -164,7 +165,7 @@ public sealed class GuestHost(
             using var turn = await TakeTurnAsync(name, cancellationToken);
             var folder = new GuestFolder(data.Guest(name));
             if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
-            var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration);
+            var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration) with { Owner = owner };
             folder.Prepare(launch);
             var process = await GuestLauncher.StartAsync(folder, time, cancellationToken);
             logger.LogInformation(

@@ -33,12 +33,13 @@ public static class GuestInspector
             return new HostedGuestState(
                 guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, await machine.ReadFenceAsync(cancellationToken),
                 await machine.GetStateAsync(cancellationToken),
-                [.. devices.Select((device, slot) => device with { Isolated = (isolated >> slot & 1) != 0 })], null);
+                [.. devices.Select((device, slot) => device with { Isolated = (isolated >> slot & 1) != 0 })], null,
+                guest.Spec.Owner?.Migration);
         }
         catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
         {
             return new HostedGuestState(
-                guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, null, null, devices, error.Message);
+                guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, null, null, devices, error.Message, guest.Spec.Owner?.Migration);
         }
     }
 

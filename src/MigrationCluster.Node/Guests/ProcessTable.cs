@@ -27,6 +27,11 @@ public static class ProcessTable
     /// <param name="proc">where processes show.</param>
     public static bool IsAlive(GuestTask task, string proc = Proc) => ReadStart(task.Id, proc) == task.StartTicks;
 
+    /// <summary>Whether a process that <paramref name="parent"/> started still runs; a zombie does not. Its parent tells it from a later one
+    /// of the same id.</summary>
+    public static bool IsChild(int id, int parent) =>
+        ReadStatus(id, Proc) is { } fields && int.Parse(fields[1], CultureInfo.InvariantCulture) == parent;
+
     public static void Kill(GuestTask task)
     {
         if (!IsAlive(task)) return;
@@ -37,12 +42,16 @@ public static class ProcessTable
 
     /// <summary>The process's start in clock ticks since boot, field 22 of /proc/ID/stat (proc(5)); null when it is gone
     /// or a zombie. Tells a process from a later one of the same id.</summary>
-    private static long? ReadStart(int id, string proc)
+    private static long? ReadStart(int id, string proc) =>
+        ReadStatus(id, proc) is { } fields ? long.Parse(fields[19], CultureInfo.InvariantCulture) : null;
+
+    /// <returns>the fields of /proc/ID/stat from the third on; null when the process is gone or a zombie.</returns>
+    private static string[]? ReadStatus(int id, string proc)
     {
         if (ReadFile($"{proc}/{id}/stat") is not { } stat) return null;
         // The name in field 2 may hold anything, blanks and parentheses too: count from its last parenthesis.
         string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return fields[0] is "Z" or "X" ? null : long.Parse(fields[19], CultureInfo.InvariantCulture);
+        return fields[0] is "Z" or "X" ? null : fields;
     }
 
     private static bool IsGuest(string[] arguments, string directory) =>

@@ -11,9 +11,14 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="Templates">what a guest spec may name, by name.</param>
 /// <param name="Sysfs">root of the tree that mediated device types are read from.</param>
 /// <param name="ReconnectSeconds">how long a transfer of pre-copy goes without a connection before it is given up.</param>
+/// <param name="IncomingExpirySeconds">how long an incoming guest that is not verified is kept when neither a coordinator nor its source is
+/// heard of.</param>
 public sealed record NodeConfig(
-    int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60)
+    int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60,
+    int IncomingExpirySeconds = 120)
 {
+    internal TimeSpan IncomingExpiry => TimeSpan.FromSeconds(IncomingExpirySeconds);
+
     internal TransferOptions Transfer =>
         TransferOptions.Default with { ReconnectLimit = TimeSpan.FromSeconds(ReconnectSeconds) };
 
@@ -56,6 +61,8 @@ public sealed record NodeConfig(
         var wrong = new List<string>();
         if (MemoryMiB < 16) wrong.Add($"memoryMiB is {MemoryMiB}; a host gives its guests at least 16 MiB");
         if (ReconnectSeconds is < 1 or > 3600) wrong.Add($"reconnectSeconds is {ReconnectSeconds}; it is 1 to 3600");
+        if (IncomingExpirySeconds < ReconnectSeconds || IncomingExpirySeconds > 86_400)
+            wrong.Add($"incomingExpirySeconds is {IncomingExpirySeconds}; it is reconnectSeconds ({ReconnectSeconds}) to 86400");
         foreach (var (name, template) in Templates)
         {
             if (template.Problem() is { } problem) wrong.Add($"templates.{name}: {problem}");

@@ -58,6 +58,7 @@ public static class NodeServices
         services.AddSingleton<AgentSessions>();
         services.AddSingleton<IAgentCommandHandler>(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<IProgressSource>(provider => provider.GetRequiredService<AgentSessions>());
+        services.AddHostedService<UnclaimedIncoming>();
         services.AddHostedService(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<GuestTraces>();
         services.AddSingleton<AgentFeed>();

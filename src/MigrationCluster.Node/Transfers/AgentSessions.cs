@@ -66,6 +66,7 @@ public sealed class AgentSessions(
                 .AskAsync(new SourceCommand.Order(command, time.GetUtcNow()), cancellationToken)
             : await Destination(command.Migration, command.Guest)
                 .AskAsync(new DestinationCommand.Order(command, time.GetUtcNow()), cancellationToken);
+        if (command.Side == Side.Destination && decision is Accepted<AgentEvent>) _destinations[command.Migration].Hands.OnOrder();
         return decision is Refused<AgentEvent> refused
             ? new ApiError(refused.Code, refused.Reason, [new Reason(refused.Code, refused.Reason, "none: the order does not apply")])
             : null;
@@ -143,9 +144,15 @@ public sealed class AgentSessions(
             var actor = new DestinationActor(name, destinations, DestinationState.New,
                 new AgentEventLog(journal, migration, Side.Destination), session.Runner, supervisor, time, ending);
             session.State = () => actor.State;
-            session.Launched = () => _ = WatchAsync(name, session.WatchDeathAsync, async cancel => await actor.TellAsync(
-                new DestinationCommand.GuestDied($"the incoming guest process of {guest} on the destination died", time.GetUtcNow()),
-                cancel), ending.Ended);
+            session.Launched = () =>
+            {
+                _ = WatchAsync(name, session.WatchDeathAsync, async cancel => await actor.TellAsync(
+                    new DestinationCommand.GuestDied($"the incoming guest process of {guest} on the destination died", time.GetUtcNow()),
+                    cancel), ending.Ended);
+                DestinationCommand? died = null;
+                _ = WatchAsync(name, async ended => died = await session.WatchDevicesAsync(ended),
+                    async cancel => await actor.TellAsync(died!, cancel), ending.Ended);
+            };
             _destinations[migration] = (actor, session);
             actor.Start();
             return actor;

@@ -7,6 +7,7 @@ using MigrationCluster.Node.Actors;
 using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Destination;
+using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
@@ -14,10 +15,12 @@ using MigrationCluster.Protocol.Ownership;
 namespace MigrationCluster.Node.Transfers;
 
 /// <summary>Carries out the destination machine's effects for one migration, with real devices and the real data plane.</summary>
+/// <param name="expiry">how long an incoming guest that is not verified is kept when nobody is heard of.</param>
 public sealed class DestinationSession(
-    SessionGuest guest, DataPlaneListener dataPlane, string name, ISupervisor supervisor, TimeProvider time)
+    SessionGuest guest, DataPlaneListener dataPlane, TimeSpan expiry, string name, ISupervisor supervisor, TimeProvider time)
     : IDestinationHands, IDeviceStateSink
 {
+    private readonly Silence _silence = new(time);
     private SessionDevices? _devices;
     private MappedGuest? _ram;
     private TransferReceiver? _receiver;
@@ -26,14 +29,23 @@ public sealed class DestinationSession(
 
     public Action Launched { get; set; } = () => { };
 
+    public void OnOrder() => _silence.Break();
+
     public EffectRunner<DestinationEffect, DestinationCommand> Runner => new(RunAsync, Translate);
 
     public Task WatchDeathAsync(CancellationToken cancellationToken) => guest.WatchDeathAsync(cancellationToken);
 
+    public async Task<DestinationCommand> WatchDevicesAsync(CancellationToken cancellationToken)
+    {
+        var died = await guest.WatchDevicesAsync(cancellationToken);
+        return new DestinationCommand.DeviceDied(
+            died.Device, $"the device server of {died.Device} of the incoming {guest.Name}, process {died.ProcessId}, died", time.GetUtcNow());
+    }
+
     private async Task<DestinationCommand?> RunAsync(DestinationEffect effect, CancellationToken cancel)
     {
         bool needsGuest = effect is not (DestinationEffect.LaunchIncoming or DestinationEffect.Discard
-            or DestinationEffect.ProveNeverRan);
+            or DestinationEffect.ProveNeverRan or DestinationEffect.AwaitWord);
         if (needsGuest && !guest.IsAlive)
             return new DestinationCommand.GuestDied(
                 $"the incoming guest process of {guest.Name} on the destination died", time.GetUtcNow());
@@ -47,14 +59,19 @@ public sealed class DestinationSession(
             DestinationEffect.Receive => await ReceiveAsync(cancel),
             DestinationEffect.VoteVerified vote => await VoteVerifiedAsync(vote.Digest, cancel),
             DestinationEffect.TakePermit permit => await TakePermitAsync(permit.Fence, cancel),
+            DestinationEffect.AwaitWord => await AwaitWordAsync(cancel),
             DestinationEffect.Discard discard => await DiscardAsync(discard.Fence, cancel),
             DestinationEffect.ProveNeverRan prove => await ProveAsync(prove.Fence, cancel),
             _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),
         };
     }
 
-    private DestinationCommand.Failed Translate(DestinationEffect effect, Exception error) =>
-        Failed(effect is DestinationEffect.MoveDevice move ? move.Device : null, error);
+    /// <returns>null: nothing has failed, it is tried again.</returns>
+    private DestinationCommand.Failed? Translate(DestinationEffect effect, Exception error) =>
+        effect is DestinationEffect.ReopenTransfer && HoldsEverything ? null
+            : Failed(effect is DestinationEffect.MoveDevice move ? move.Device : null, error);
+
+    private bool HoldsEverything => State().Phase > DestinationPhase.Receiving;
 
     private DestinationCommand.Failed Failed(DeviceName? device, Exception error)
     {
@@ -65,7 +82,8 @@ public sealed class DestinationSession(
     private async Task<DestinationCommand> LaunchAsync(Fence fence, CancellationToken cancel)
     {
         await CloseAsync();
-        await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, cancel);
+        var owner = new LaunchOwner(State().Migration.Value, State().Coordinator?.Value);
+        await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, owner, cancel);
         Launched();
         var planned = await OpenDevices().ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         string token = await OpenReceiverAsync(cancel);
@@ -78,7 +96,8 @@ public sealed class DestinationSession(
         await CloseReceiverAsync();
         Launched();
         string token = await OpenReceiverAsync(cancel);
-        _receiver!.ExpectLink();
+        // A source that has had the verdict does not come any more.
+        if (!HoldsEverything) _receiver!.ExpectLink();
         return new DestinationCommand.TransferOpened(dataPlane.EndPoint.ToString(), token, time.GetUtcNow());
     }
 
@@ -88,7 +107,7 @@ public sealed class DestinationSession(
         _ram = await MappedGuest.OpenAsync(devices.Address, cancel);
         var token = new SessionToken(RandomNumberGenerator.GetBytes(SessionToken.SizeBytes));
         var mode = TransferModes.Of(dataPlane.EndPoint, State().PlainAcceptedBy);
-        _receiver = dataPlane.Open(token, mode, _ram.Ram, this, devices.InOrder.Count);
+        _receiver = dataPlane.Open(token, mode, _ram.Ram, this, devices.InOrder.Count, HoldsEverything);
         return token.ToHexadecimal();
     }
 
@@ -153,6 +172,12 @@ public sealed class DestinationSession(
         await using var machine = await OpenMachineAsync(OpenDevices().Address, cancel);
         await machine.CastVoteAsync(Vote.Permit, null, cancel);
         return new DestinationCommand.PermitVoted(time.GetUtcNow());
+    }
+
+    private async Task<DestinationCommand> AwaitWordAsync(CancellationToken cancel)
+    {
+        await _silence.LastsAsync(expiry, () => _receiver is { IsConnected: true }, cancel);
+        return new DestinationCommand.Expired(expiry, time.GetUtcNow());
     }
 
     private async Task<DestinationCommand> DiscardAsync(Fence fence, CancellationToken cancel)

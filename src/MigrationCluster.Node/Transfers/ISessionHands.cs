@@ -44,6 +44,12 @@ public interface IDestinationHands : IAsyncDisposable
 
     EffectRunner<DestinationEffect, DestinationCommand> Runner { get; }
 
+    /// <summary>An order has come that applies: somebody coordinates the migration.</summary>
+    void OnOrder();
+
     /// <summary>Completes when the incoming guest process has died; at once if none lives.</summary>
     Task WatchDeathAsync(CancellationToken cancellationToken);
+
+    /// <summary>Completes when one of its devices has died and the guest process has not.</summary>
+    Task<DestinationCommand> WatchDevicesAsync(CancellationToken cancellationToken);
 }

@@ -8,11 +8,11 @@ namespace MigrationCluster.Node.Transfers;
 
 /// <summary>Sessions with the real guest processes of this host and its real data plane.</summary>
 public sealed class ProcessHands(
-    GuestHost host, DataDirectory data, DataPlaneListener dataPlane, TransferOptions options, ISupervisor supervisor, TimeProvider time) : ISessionHands
+    GuestHost host, DataDirectory data, DataPlaneListener dataPlane, TransferOptions options, NodeConfig config, ISupervisor supervisor, TimeProvider time) : ISessionHands
 {
     public ISourceHands Source(GuestName guest, string name) =>
-        new SourceSession(new SessionGuest(guest, host, data), name, options, supervisor, time);
+        new SourceSession(new SessionGuest(guest, host, data, time), name, options, supervisor, time);
 
     public IDestinationHands Destination(GuestName guest, string name) =>
-        new DestinationSession(new SessionGuest(guest, host, data), dataPlane, name, supervisor, time);
+        new DestinationSession(new SessionGuest(guest, host, data, time), dataPlane, config.IncomingExpiry, name, supervisor, time);
 }

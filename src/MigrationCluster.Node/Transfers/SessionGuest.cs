@@ -8,7 +8,7 @@ using MigrationCluster.Protocol.Migration;
 namespace MigrationCluster.Node.Transfers;
 
 /// <summary>One guest's process on this host, as a migration session uses it.</summary>
-public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory data)
+public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory data, TimeProvider time)
 {
     public GuestName Name => guest;
 
@@ -25,11 +25,19 @@ public sealed class SessionGuest(GuestName guest, GuestHost host, DataDirectory 
     public Task WatchDeathAsync(CancellationToken cancellationToken) =>
         host.Find(guest)?.Ended.WaitAsync(cancellationToken) ?? Task.CompletedTask;
 
+    /// <summary>Completes with the first device server here that has died while its guest process lives; never without such a one.</summary>
+    public async Task<DeviceServer> WatchDevicesAsync(CancellationToken cancellationToken)
+    {
+        if (host.Find(guest) is { } hosted) return await DeviceServers.UntilOneDiesAsync(hosted.Directory, hosted.Process, time, cancellationToken);
+        await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
+        throw new OperationCanceledException(cancellationToken);
+    }
+
     /// <exception cref="LaunchRefusedException">the spec does not fit this host, or the process did not come up.</exception>
     public async Task LaunchIncomingAsync(
-        string specJson, IReadOnlyList<DeviceConfiguration>? configuration, Fence fence, CancellationToken cancellationToken)
+        string specJson, IReadOnlyList<DeviceConfiguration>? configuration, Fence fence, LaunchOwner owner, CancellationToken cancellationToken)
     {
-        var answer = await host.LaunchAsync(specJson, fence, incoming: true, cancellationToken, configuration);
+        var answer = await host.LaunchAsync(specJson, fence, incoming: true, cancellationToken, configuration, owner);
         if (answer.Refusal is { } refusal) throw new LaunchRefusedException(refusal.Error);
     }
 

@@ -213,14 +213,14 @@ public sealed class CoordinatorMachine
 
     private static CoordinatorState After(CoordinatorState state, CoordinatorEvent @event) => @event switch
     {
-        CoordinatorEvent.Planned e => state with { Plan = e.Plan, Fence = e.Plan.Fence },
+        CoordinatorEvent.Planned e => state with { Plan = e.Plan, Fence = e.Plan.Fence, By = e.By },
         CoordinatorEvent.PhaseEntered e => state with
         {
             Phase = e.Phase,
             // Put off, the machine was never paused: the destination holds nothing complete.
             SwitchedOver = e.Phase == MigrationPhase.Quiescing || (state.SwitchedOver && e.Phase != MigrationPhase.PreCopy),
         },
-        CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term } },
+        CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term }, By = e.By },
         CoordinatorEvent.ReleaseOverdue => state with { ReleaseOverdue = true },
         CoordinatorEvent.CancelRequested => state with { CancelRequested = true },
         CoordinatorEvent.AbortChosen e => state with { Reasons = state.Reasons.AddRange(e.Reasons), Refused = e.Refused },
@@ -283,7 +283,7 @@ public sealed class CoordinatorMachine
         {
             MigrationPhase.Preparing =>
             [
-                Send(new PrepareDestination(id, guest, fence, plan.SpecJson, plan.Configuration, plan.PlainAcceptedBy)),
+                Send(new PrepareDestination(id, guest, fence, plan.SpecJson, plan.Configuration, plan.PlainAcceptedBy, state.By)),
                 new CoordinatorEffect.Alarm(state.Phase, PreparingLimit),
             ],
             MigrationPhase.Negotiating =>

@@ -35,6 +35,7 @@ public enum MigrationPhase
 /// <param name="SourceHostDead">proven by an operator: nothing is asked of it any more.</param>
 /// <param name="DestinationHostDead">the same of the destination. Whether its fence file holds a permit cannot be read.</param>
 /// <param name="ReleaseOverdue">the guest runs on the destination, but the source has not released its copy in time.</param>
+/// <param name="By">the node that coordinates under the fence's term; null: a journal of an earlier release.</param>
 /// <param name="Refused">the failure is a refusal: nothing was wrong but the match.</param>
 public sealed record CoordinatorState(
     MigrationPhase Phase,
@@ -58,7 +59,8 @@ public sealed record CoordinatorState(
     ImmutableList<Refusal> Reasons,
     bool SourceHostDead = false,
     bool DestinationHostDead = false,
-    int Readiness = 0)
+    int Readiness = 0,
+    HostName? By = null)
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,

@@ -55,4 +55,10 @@ public abstract record DestinationCommand(DateTimeOffset At)
         : DestinationCommand(At);
 
     public sealed record GuestDied(string Reason, DateTimeOffset At) : DestinationCommand(At);
+
+    /// <summary>No order that applied and no connection of the source has come for as long as an incoming guest is kept.</summary>
+    public sealed record Expired(TimeSpan Limit, DateTimeOffset At) : DestinationCommand(At);
+
+    /// <summary>A device server died under a guest process that lives. Nobody may be waiting for anything of that device.</summary>
+    public sealed record DeviceDied(DeviceName Device, string Reason, DateTimeOffset At) : DestinationCommand(At);
 }

@@ -19,7 +19,8 @@ public abstract record DestinationEffect
     /// <summary>Have the guest process unmap every P2P edge of a device that is left behind, and run without it.</summary>
     public sealed record Isolate(DeviceName Device) : DestinationEffect;
 
-    /// <summary>Open the data plane for the guest process that this daemon found, under a token of its own.</summary>
+    /// <summary>Open the data plane for the guest process that this daemon found, under a token of its own. Once everything has arrived only the
+    /// verdict is given there, and nothing has failed if it cannot be opened: it is tried again.</summary>
     public sealed record ReopenTransfer(int Opening) : DestinationEffect;
 
     /// <summary>Take pages and device state until the manifest agrees.</summary>
@@ -29,6 +30,9 @@ public abstract record DestinationEffect
     public sealed record VoteVerified(string Digest) : DestinationEffect;
 
     public sealed record TakePermit(Fence Fence) : DestinationEffect;
+
+    /// <summary>Tell the machine when nobody has been heard of for as long as an incoming guest is kept: no order, no connection of its source.</summary>
+    public sealed record AwaitWord : DestinationEffect;
 
     /// <summary>End the incoming guest process and remove its files; its fence file stays, raised.</summary>
     public sealed record Discard(Fence Fence) : DestinationEffect;

@@ -15,8 +15,12 @@ namespace MigrationCluster.Protocol.Destination;
 ///            SetupRefused &lt;----------+                                   on RunGuest (row says committed)
 ///                                                                                  v
 /// Discarding -> Discarded  (any phase before Permitting, on DiscardIncoming)  Permitting -> Resuming -> Resumed
+///     ^                    (any phase before Verified, when nobody has been heard of for too long)
 /// Proving -> Proven        (after committed, when the guest process died)
 /// </code>
+///
+/// Nobody commits to a host that has not said Verified, so until then it may give its copy up by itself: a coordinator that never comes
+/// back leaves nothing behind. Afterwards the row may say committed, and it waits.
 ///
 /// Invariants it keeps: NeverHalfLoaded (devices leave Resuming only after StreamComplete, whose manifest covers each
 /// device's whole stream), CommittedBeforeRunning (no device leaves Stop before PermitTaken, which only RunGuest leads
@@ -54,7 +58,7 @@ public sealed class DestinationMachine
             PrepareDestination prepare when s.Phase == DestinationPhase.New =>
                 Accept(new DestinationOpened(
                     prepare.Migration, at, prepare.Guest, prepare.Fence, prepare.SpecJson, prepare.Configuration,
-                    prepare.PlainAcceptedBy)),
+                    prepare.PlainAcceptedBy, prepare.Coordinator)),
             PrepareDestination when !ended => Accept(),
 
             CheckSetup check when s.Phase == DestinationPhase.Prepared =>
@@ -125,14 +129,15 @@ public sealed class DestinationMachine
                     : Accept(new MayHaveRun(s.Migration, ended.At, ended.Reason));
 
             // The guest process holds what has arrived: the data plane is opened again, and the source told where. Once everything has
-            // arrived what is left is between this host's devices and its file.
+            // arrived the source may still wait for the verdict, which it then asks for again.
             case DestinationCommand.Restarted restarted
                 when s.Failure is null && s.Phase is DestinationPhase.Receiving or DestinationPhase.Loading or DestinationPhase.Verified:
                 return s.TransferOpen
                     ? Accept(new TransferClosed(s.Migration, restarted.At))
                     : Accept();
 
-            case DestinationCommand.TransferOpened opened when s is { Phase: DestinationPhase.Receiving, TransferOpen: false }:
+            case DestinationCommand.TransferOpened opened
+                when s is { Phase: >= DestinationPhase.Receiving and <= DestinationPhase.Verified, TransferOpen: false }:
                 return Accept(new TransferReopened(s.Migration, opened.At, opened.DataEndpoint, opened.Token, s.Opening + 1));
 
             case DestinationCommand.Restarted restarted
@@ -143,6 +148,18 @@ public sealed class DestinationMachine
             case DestinationCommand.GuestDied died
                 when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Resumed:
                 return Accept(new DestinationFailed(s.Migration, died.At, "destination.guest-died", died.Reason));
+
+            case DestinationCommand.Expired expired when MayExpire(s):
+                return Accept(
+                    new DestinationFailed(s.Migration, expired.At, "incoming.expired",
+                        $"no order and no connection of the source has come for {expired.Limit.TotalSeconds:0.#} s: the incoming {s.Guest} is discarded"),
+                    new DiscardRequested(s.Migration, expired.At, s.Fence));
+
+            // What was loaded into that device is gone, and the source still has it. Once it was asked to run, this host owns the guest, with
+            // or without that device.
+            case DestinationCommand.DeviceDied died
+                when s.Failure is null && s.Phase is > DestinationPhase.New and < DestinationPhase.Permitting:
+                return Accept(new DestinationFailed(s.Migration, died.At, "destination.device-died", died.Reason));
 
             // The permit is taken: this host owns the guest, with or without that device. Nothing is given back.
             case DestinationCommand.Failed { Device: { } device } failed when s.Phase == DestinationPhase.Resuming:
@@ -164,6 +181,10 @@ public sealed class DestinationMachine
                 return Accept();
         }
     }
+
+    /// <summary>Loading needs nobody, unless it has failed.</summary>
+    private static bool MayExpire(DestinationState s) => s.Phase is > DestinationPhase.New and < DestinationPhase.Verified
+        && (s.Phase != DestinationPhase.Loading || s.Failure is not null);
 
     /// <summary>Unknown refuses, unless an operator took it upon himself by name; what says no refuses always, and then the
     /// unknown is told too.</summary>
@@ -214,6 +235,7 @@ public sealed class DestinationMachine
             SpecJson = e.SpecJson,
             Configuration = e.Configuration,
             PlainAcceptedBy = e.PlainAcceptedBy,
+            Coordinator = e.Coordinator,
         },
         DestinationPrepared e => state with
         {
@@ -247,7 +269,13 @@ public sealed class DestinationMachine
         _ => throw new InvalidOperationException($"{@event.GetType().Name} is no event of a destination"),
     };
 
-    public IReadOnlyList<DestinationEffect> Pending(DestinationState state) => state.Phase switch
+    public IReadOnlyList<DestinationEffect> Pending(DestinationState state)
+    {
+        var work = Work(state);
+        return MayExpire(state) ? [.. work, new DestinationEffect.AwaitWord()] : work;
+    }
+
+    private static IReadOnlyList<DestinationEffect> Work(DestinationState state) => state.Phase switch
     {
         DestinationPhase.Discarding => [new DestinationEffect.Discard(state.Fence)],
         DestinationPhase.Proving => [new DestinationEffect.ProveNeverRan(state.Fence)],
@@ -255,15 +283,18 @@ public sealed class DestinationMachine
         DestinationPhase.Preparing => [new DestinationEffect.LaunchIncoming(state.Fence)],
         DestinationPhase.Checking => [new DestinationEffect.ConfirmSetup()],
         DestinationPhase.Arming => Move(state.Devices.Values, DeviceState.Resuming),
-        DestinationPhase.Receiving when !state.TransferOpen => [new DestinationEffect.ReopenTransfer(state.Opening + 1)],
-        DestinationPhase.Receiving => [new DestinationEffect.Receive()],
+        DestinationPhase.Receiving when state.TransferOpen => [new DestinationEffect.Receive()],
         DestinationPhase.Loading when state.Devices.Values.All(device => device.State == DeviceState.Stop) =>
-            [new DestinationEffect.VoteVerified(state.Digest!)],
-        DestinationPhase.Loading => Move(state.Devices.Values, DeviceState.Stop),
+            [new DestinationEffect.VoteVerified(state.Digest!), .. Reopen(state)],
+        DestinationPhase.Loading => [.. Move(state.Devices.Values, DeviceState.Stop), .. Reopen(state)],
+        DestinationPhase.Receiving or DestinationPhase.Verified => Reopen(state),
         DestinationPhase.Permitting => [new DestinationEffect.TakePermit(state.Fence)],
         DestinationPhase.Resuming => ResumingEffects(state),
         _ => Nothing,
     };
+
+    private static IReadOnlyList<DestinationEffect> Reopen(DestinationState state) =>
+        state.TransferOpen ? Nothing : [new DestinationEffect.ReopenTransfer(state.Opening + 1)];
 
     private static IReadOnlyList<DestinationEffect> ResumingEffects(DestinationState state)
     {

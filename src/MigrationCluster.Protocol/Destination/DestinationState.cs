@@ -33,6 +33,7 @@ public enum DestinationPhase
 /// <param name="Opening">how often the data plane was opened again for it, by later lives of the daemon.</param>
 /// <param name="TransferOpen">the data plane takes its connections.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
+/// <param name="Coordinator">the node that ordered it to be prepared, which its process is tagged with; null: it did not say.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record DestinationState(
     DestinationPhase Phase,
@@ -48,7 +49,8 @@ public sealed record DestinationState(
     string? Failure,
     int Opening = 0,
     bool TransferOpen = false,
-    string? PlainAcceptedBy = null)
+    string? PlainAcceptedBy = null,
+    HostName? Coordinator = null)
 {
     public static readonly DestinationState New = new(
         DestinationPhase.New, default, default, default, "", null,

@@ -8,6 +8,7 @@ namespace MigrationCluster.Protocol.Guests;
 /// or a command line.
 /// </summary>
 /// <param name="Incoming">true: wait for a migration; false: start running at <paramref name="Epoch"/>.</param>
+/// <param name="Owner">what an incoming process belongs to; null: it is none, or of an earlier release.</param>
 public sealed record LaunchSpec(
     string Guest,
     bool Incoming,
@@ -15,7 +16,12 @@ public sealed record LaunchSpec(
     ulong Term,
     int MemoryMiB,
     LaunchVcpus Vcpus,
-    IReadOnlyList<LaunchDevice> Devices);
+    IReadOnlyList<LaunchDevice> Devices,
+    LaunchOwner? Owner = null);
+
+/// <summary>For whoever finds an incoming guest process and wants to know whose it is.</summary>
+/// <param name="Coordinator">the node that ordered it; null: it did not say.</param>
+public sealed record LaunchOwner(string Migration, string? Coordinator);
 
 /// <param name="Pattern">uniform, hotset or sequential.</param>
 /// <param name="DirtyRateMiBps">MiB of guest pages the vCPUs write each second, all of them together.</param>

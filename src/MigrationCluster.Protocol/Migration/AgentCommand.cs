@@ -41,9 +41,10 @@ public enum Side
 /// <param name="SpecJson">the guest spec as the operator wrote it; the destination resolves its templates itself.</param>
 /// <param name="Configuration">of the source's devices, which the destination's are created with; null: its templates' own.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
+/// <param name="Coordinator">the node that orders it, for whoever finds the process later; null: of an earlier release.</param>
 public sealed record PrepareDestination(
     MigrationId Migration, GuestName Guest, Fence Fence, string SpecJson,
-    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null)
+    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null, HostName? Coordinator = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source, save_setup: read every device's setup record. Answered by <see cref="SetupCollected"/>.</summary>

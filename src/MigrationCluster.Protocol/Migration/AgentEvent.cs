@@ -203,9 +203,10 @@ public sealed record SourceGuestDied(MigrationId Migration, DateTimeOffset At, b
 
 // Destination
 
+/// <param name="Coordinator">the node that ordered it; null: it did not say.</param>
 public sealed record DestinationOpened(
     MigrationId Migration, DateTimeOffset At, GuestName Guest, Fence Fence, string SpecJson,
-    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null)
+    IReadOnlyList<DeviceConfiguration>? Configuration = null, string? PlainAcceptedBy = null, HostName? Coordinator = null)
     : AgentEvent(Migration, At);
 
 public sealed record DestinationPrepared(

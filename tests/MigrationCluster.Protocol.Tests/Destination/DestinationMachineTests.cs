@@ -123,6 +123,26 @@ public sealed class DestinationMachineTests
         Assert.Equal(DestinationPhase.Discarded, _destination.State.Phase);
     }
 
+    /// <summary>Found by reading: nobody waits for anything of a device then, and the guest was given to a host where it had died.</summary>
+    [Fact]
+    public void A_device_that_dies_after_the_vote_and_before_the_permit_fails_the_attempt_by_name()
+    {
+        ReachVerified();
+        _destination.Tell(new DestinationCommand.DeviceDied(new DeviceName("net0"), "net0 died", default));
+        var failed = Assert.IsType<DestinationFailed>(_destination.Events[^1]);
+        Assert.Equal(("destination.device-died", "net0 died"), (failed.Code, failed.Reason));
+    }
+
+    [Fact]
+    public void A_device_that_dies_after_the_host_was_told_to_run_gives_nothing_back()
+    {
+        ReachVerified();
+        Order(new RunGuest(Id, Guest, At));
+        _destination.Tell(new DestinationCommand.DeviceDied(new DeviceName("net0"), "net0 died", default));
+        Assert.DoesNotContain(_destination.Events, e => e is DestinationFailed);
+        Assert.IsType<DestinationEffect.TakePermit>(Assert.Single(_destination.Pending));
+    }
+
     [Fact]
     public void A_permit_whose_answer_was_lost_is_asked_for_again()
     {
@@ -173,6 +193,7 @@ public sealed class DestinationMachineTests
         loading.ReachReceiving();
         loading._destination.Tell(new DestinationCommand.StreamReceived("d", default));
         loading._destination.Tell(new DestinationCommand.Restarted(default));
+        loading._destination.Tell(new DestinationCommand.TransferOpened("127.0.0.1:2", "01", default));
         loading._destination.MoveAll();
         Assert.Equal(new DestinationEffect.VoteVerified("d"), Assert.Single(loading._destination.Pending));
 
@@ -196,6 +217,57 @@ public sealed class DestinationMachineTests
                 new TransferReopened(Id, default, "127.0.0.1:2", "01", opening), Assert.IsType<TransferReopened>(_destination.Events[^1]));
             Assert.IsType<DestinationEffect.Receive>(Assert.Single(_destination.Pending));
         }
+    }
+
+    /// <summary>The source may not have heard that all of it has arrived, and asks where the data plane is open now.</summary>
+    [Fact]
+    public void A_restart_of_the_daemon_after_everything_arrived_opens_the_data_plane_again_for_the_verdict()
+    {
+        ReachVerified();
+        _destination.Tell(new DestinationCommand.Restarted(default));
+        Assert.Equal(new DestinationEffect.ReopenTransfer(1), Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.TransferOpened("127.0.0.1:2", "01", default));
+        Assert.Equal(
+            new TransferReopened(Id, default, "127.0.0.1:2", "01", 1), Assert.IsType<TransferReopened>(_destination.Events[^1]));
+        Assert.Empty(_destination.Pending);
+        Assert.Null(Order(new RunGuest(Id, Guest, At)));
+    }
+
+    [Fact]
+    public void An_incoming_guest_whose_coordinator_never_comes_back_is_discarded_by_name()
+    {
+        ReachReceiving();
+        Assert.True(_destination.MayExpire);
+        _destination.Tell(new DestinationCommand.Expired(TimeSpan.FromSeconds(120), default));
+        Assert.Equal("incoming.expired", Assert.IsType<DestinationFailed>(_destination.Events[^2]).Code);
+        Assert.Equal(new DestinationEffect.Discard(At), Assert.Single(_destination.Pending));
+        _destination.Tell(new DestinationCommand.DiscardEnded(default));
+        Assert.IsType<IncomingDiscarded>(_destination.Events[^1]);
+        Assert.Null(Order(new DiscardIncoming(Id, Guest, Raised)));
+        Assert.Equal("command.out-of-order", Order(new CheckSetup(Id, Guest, At, NoRecords)));
+    }
+
+    /// <summary>The row may say committed: then this is the only complete copy.</summary>
+    [Fact]
+    public void A_guest_that_was_verified_never_expires_whatever_has_failed_since()
+    {
+        ReachVerified();
+        Assert.False(_destination.MayExpire);
+        _destination.Tell(new DestinationCommand.DeviceDied(new DeviceName("net0"), "net0 died", default));
+        Assert.False(_destination.MayExpire);
+        int events = _destination.Events.Count;
+        _destination.Tell(new DestinationCommand.Expired(TimeSpan.FromSeconds(120), default));
+        Assert.Equal(events, _destination.Events.Count);
+    }
+
+    [Fact]
+    public void An_attempt_that_failed_here_expires_too_and_one_that_is_being_loaded_does_not()
+    {
+        ReachReceiving();
+        _destination.Tell(new DestinationCommand.StreamReceived("d", default));
+        Assert.False(_destination.MayExpire);
+        _destination.Tell(new DestinationCommand.Failed(null, "destination.io", "it broke", default));
+        Assert.True(_destination.MayExpire);
     }
 
     private string? Order(AgentCommand command) => _destination.Tell(new DestinationCommand.Order(command, default));

@@ -17,7 +17,11 @@ internal sealed class Story<TState, TCommand, TEvent, TEffect>(
 
     public List<TEvent> Events { get; } = [];
 
-    public IReadOnlyList<TEffect> Pending => machine.Pending(State);
+    /// <summary>What it works at.</summary>
+    public IReadOnlyList<TEffect> Pending => [.. machine.Pending(State).Where(effect => effect is not DestinationEffect.AwaitWord)];
+
+    /// <summary>It gives up if nobody is heard of.</summary>
+    public bool MayExpire => machine.Pending(State).Any(effect => effect is DestinationEffect.AwaitWord);
 
     /// <returns>null, or the refusal's code.</returns>
     public string? Tell(TCommand command)

@@ -65,6 +65,7 @@ public sealed record FailpointCase(
     public static IReadOnlyDictionary<string, string> NotReached { get; } = new Dictionary<string, string>
     {
         ["SwitchOverPutOff"] = "needs a device that is set up anew, or a destination that opens its data plane anew, between the last pass and the pause",
+        ["AwaitWord"] = "needs a coordinator that never comes back, and a source that is silent: IncomingTests",
         ["SetupRefused"] = "needs devices that only the real destination tells apart; nothing has moved by then",
         ["HostProvenDead"] = "needs an operator's word: DeadHostTests",
     };
