@@ -82,7 +82,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
             await using var db = await _source.OpenConnectionAsync(cancellationToken);
             return await body(db);
         }
-        catch (NpgsqlException error)
+        catch (Exception error) when (IsLost(error))
         {
             throw Lost(error);
         }
@@ -114,7 +114,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
                 heard();
                 while (true) await db.WaitAsync(cancellationToken);
             }
-            catch (NpgsqlException) when (!cancellationToken.IsCancellationRequested)
+            catch (Exception error) when (IsLost(error) && !cancellationToken.IsCancellationRequested)
             {
                 // The rounds find out, and say so; until it is back they look without being told.
             }
@@ -129,7 +129,11 @@ internal sealed class PostgresDatabase : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
-    private IOException Lost(NpgsqlException error)
+    /// <summary>A server that goes away while a command begins was seen as a NullReferenceException out of the client itself.</summary>
+    private static bool IsLost(Exception error) =>
+        error is NpgsqlException || (error is not OperationCanceledException && error.Source == nameof(Npgsql));
+
+    private IOException Lost(Exception error)
     {
         if (error is not PostgresException { IsTransient: false }) _source.Clear();
         return new IOException($"{_where}: {error.Message}", error);
