@@ -76,11 +76,14 @@ public static class MigrationViews
             pass.RemainingBytes)),
     ];
 
-    private static ReportView ReportOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt)
+    /// <returns>null: the source died before it had told what it did, and nobody else can.</returns>
+    private static ReportView? ReportOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events, DateTimeOffset startedAt)
     {
-        var sent = state.Sent!;
+        if (state is not { Sent: { } sent, Verified: { } verified, Setup: { } setup }
+            || Heard<MachinePaused>(events).FirstOrDefault() is not { } paused || Heard<ReadyToSwitch>(events).LastOrDefault() is not { } ready)
+            return null;
         var resumedAt = Heard<GuestResumed>(events).First().At;
-        var components = DowntimeOf(events, sent, resumedAt);
+        var components = DowntimeOf(events, paused.At, sent, resumedAt);
         long deviceBytes = sent.Totals.DeviceBytes.Values.Sum();
         var passes = Heard<IterationFinished>(events).ToList();
         double passSeconds = passes.Sum(pass => pass.Duration.TotalSeconds);
@@ -91,17 +94,17 @@ public static class MigrationViews
             IterationsOf(events),
             new BytesView(sent.Totals.PageBytes, sent.Totals.ZeroBytes, deviceBytes, sent.Totals.ProtocolBytes, sent.Totals.ResentBytes),
             passSeconds > 0 ? passes.Sum(pass => pass.Bytes) / passSeconds : 0,
-            Heard<ReadyToSwitch>(events).Last().PredictedDowntime.TotalMilliseconds,
-            [.. DevicesOf(state, events)],
+            ready.PredictedDowntime.TotalMilliseconds,
+            [.. DevicesOf(setup, sent, verified, events)],
             ResidueOf(state, events),
             Math.Max(Heard<TransferOpened>(events).Count() - 1, 0));
     }
 
     /// <summary>Each component runs from the one before to its own end; times of two hosts are compared, so none may be negative.</summary>
     private static List<DowntimeComponentView> DowntimeOf(
-        IReadOnlyList<CoordinatorEvent> events, FinalStateSent sent, DateTimeOffset resumedAt)
+        IReadOnlyList<CoordinatorEvent> events, DateTimeOffset pausedAt, FinalStateSent sent, DateTimeOffset resumedAt)
     {
-        var at = Heard<MachinePaused>(events).First().At;
+        var at = pausedAt;
         var components = new List<DowntimeComponentView>();
         void Until(string component, DateTimeOffset? end)
         {
@@ -122,15 +125,16 @@ public static class MigrationViews
         return components;
     }
 
-    private static IEnumerable<DeviceReportView> DevicesOf(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
+    private static IEnumerable<DeviceReportView> DevicesOf(
+        SetupCollected setup, FinalStateSent sent, DestinationVerified verified, IReadOnlyList<CoordinatorEvent> events)
     {
         var released = Heard<GuestReleased>(events).FirstOrDefault();
-        foreach (var record in state.Setup!.Records.Where(record => record.Device != "machine"))
+        foreach (var record in setup.Records.Where(record => record.Device != "machine"))
         {
             string source = released?.ContentDigests.GetValueOrDefault(record.Device) ?? "";
-            string destination = state.Verified!.ContentDigests.GetValueOrDefault(record.Device) ?? "";
+            string destination = verified.ContentDigests.GetValueOrDefault(record.Device) ?? "";
             yield return new DeviceReportView(
-                record.Device, record.Descriptor.Model ?? "unknown", state.Sent!.Totals.DeviceBytes.GetValueOrDefault(record.Device),
+                record.Device, record.Descriptor.Model ?? "unknown", sent.Totals.DeviceBytes.GetValueOrDefault(record.Device),
                 source, destination, source.Length > 0 && source == destination);
         }
     }
