@@ -5,6 +5,9 @@ public sealed class Silence(TimeProvider time)
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(1);
 
+    /// <summary>A delay cuts off what is less, and would be over before any time had passed.</summary>
+    private static readonly TimeSpan Grain = TimeSpan.FromMilliseconds(1);
+
     private long _heard = time.GetTimestamp();
 
     public void Break() => Volatile.Write(ref _heard, time.GetTimestamp());
@@ -18,7 +21,7 @@ public sealed class Silence(TimeProvider time)
             if (connected()) Break();
             var left = limit - time.GetElapsedTime(Volatile.Read(ref _heard));
             if (left <= TimeSpan.Zero) return;
-            await Task.Delay(left < BetweenLooks ? left : BetweenLooks, time, cancellationToken);
+            await Task.Delay(left < BetweenLooks ? left + Grain : BetweenLooks, time, cancellationToken);
         }
     }
 }
