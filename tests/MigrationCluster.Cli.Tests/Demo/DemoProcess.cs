@@ -26,9 +26,10 @@ internal sealed partial class DemoProcess : IDisposable
         ? match.Value
         : throw new InvalidOperationException($"no folder was named:\n{Narration}");
 
-    /// <summary>Where a hang-up counts, also when these tests run under nohup: a process that ignores it inherits that to its children.</summary>
+    /// <summary>Where signals count, also when these tests run under nohup or in the background of a script: what ignores a signal inherits
+    /// that to its children.</summary>
     public static DemoProcess Start(params string[] arguments) => new(Process.Start(
-        new ProcessStartInfo("env", ["--default-signal=HUP", Migctl, "demo", .. arguments])
+        new ProcessStartInfo("env", ["--default-signal=HUP,INT,QUIT,TERM", Migctl, "demo", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
