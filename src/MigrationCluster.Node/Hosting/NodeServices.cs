@@ -44,7 +44,8 @@ public static class NodeServices
     private static void AddAgent(IServiceCollection services)
     {
         services.AddSingleton<IAgentJournal>(provider =>
-            Open(() => new AgentJournal(provider.GetRequiredService<DataDirectory>().AgentJournal)));
+            Open(() => new AgentJournal(
+                provider.GetRequiredService<DataDirectory>().AgentJournal, provider.GetRequiredService<TimeProvider>())));
         services.AddSingleton(provider => new OfferCatalog(
             provider.GetRequiredService<NodeConfig>(), provider.GetRequiredService<NodeOptions>().DataListen.Address));
         services.AddSingleton<GuestHost>();

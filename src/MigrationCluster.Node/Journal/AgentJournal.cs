@@ -11,7 +11,8 @@ namespace MigrationCluster.Node.Journal;
 /// <remarks>
 /// fsynced: an append that holds a <see cref="AgentEvent.Durable"/> event, before anybody hears of it. Everything else
 /// survives the daemon's death, not a power cut; after one the guests of this host are gone too.
-/// A coordinator may have read numbers a power cut took back: each opening skips <see cref="Skip"/> numbers, so none is reused.
+/// A coordinator may have read numbers that a power cut took back, or the loss of the whole file: each opening skips <see cref="Skip"/> numbers, and
+/// goes on from the milliseconds since 1970 at least, so none is reused.
 /// </remarks>
 public sealed class AgentJournal : IAgentJournal, IDisposable
 {
@@ -28,11 +29,16 @@ public sealed class AgentJournal : IAgentJournal, IDisposable
     private readonly SqliteFile _file;
     private TaskCompletionSource _appended = NewSignal();
 
-    public AgentJournal(string path)
+    public AgentJournal(string path, TimeProvider time)
     {
         _file = SqliteFile.Open(path, Schema);
-        _file.Write(durable: true, (db, tx) =>
-            db.Execute("UPDATE sqlite_sequence SET seq = seq + @Skip WHERE name = 'events'", new { Skip }, tx));
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        _file.Write(durable: true, (db, tx) => db.Execute(
+            """
+            UPDATE sqlite_sequence SET seq = max(seq + @Skip, @now) WHERE name = 'events';
+            INSERT INTO sqlite_sequence (name, seq)
+                SELECT 'events', @now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');
+            """, new { Skip, now }, tx));
     }
 
     public Task AppendedAsync(CancellationToken cancellationToken) =>

@@ -47,7 +47,12 @@ public sealed class AgentSessions(
             {
                 var state = events.Aggregate(SourceState.New, sources.Evolve);
                 if (HasEnded(state)) continue;
-                await Source(migration, state.Guest).AskAsync(new SourceCommand.Restarted(time.GetUtcNow()), cancellationToken);
+                var actor = Source(migration, state.Guest);
+                using var looking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                bool died = _sources[migration].Hands.WatchDeathAsync(looking.Token).IsCompleted;
+                looking.Cancel();
+                // Who died meanwhile has failed in nothing, and its watch tells of it.
+                if (!died) await actor.AskAsync(new SourceCommand.Restarted(time.GetUtcNow()), cancellationToken);
             }
             else
             {

@@ -52,6 +52,23 @@ public sealed class AgentJournalTests : IDisposable
         Assert.True(events[^1].Number > last + 1_000);
     }
 
+    /// <summary>A coordinator reads on from the last number it knows, and would hear nothing of a journal that began again below it.</summary>
+    [Fact]
+    public void A_journal_that_was_lost_is_followed_by_one_of_higher_numbers()
+    {
+        long last;
+        using (var journal = Open())
+        {
+            journal.Append(M1, Side.Source, [new GuestYielded(M1, At), new MachinePaused(M1, At)]);
+            last = journal.ReadAfter(0, 10)[^1].Number;
+        }
+
+        foreach (string file in Directory.EnumerateFiles(_directory.Path, "agent.db*")) File.Delete(file);
+        using var next = Open();
+        next.Append(M1, Side.Source, [new DevicesStopped(M1, At)]);
+        Assert.Single(next.ReadAfter(last, 10));
+    }
+
     [Fact]
     public async Task An_append_ends_the_wait_for_it()
     {
@@ -108,12 +125,12 @@ public sealed class AgentJournalTests : IDisposable
         {
         }
 
-        var error = Assert.Throws<IOException>(() => new AgentJournal(path));
+        var error = Assert.Throws<IOException>(() => new AgentJournal(path, TimeProvider.System));
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains("upgrade", error.Message, StringComparison.Ordinal);
     }
 
-    private AgentJournal Open() => new(_directory.File("agent.db"));
+    private AgentJournal Open() => new(_directory.File("agent.db"), TimeProvider.System);
 
     private static string Kind(NumberedAgentEvent e) => e.Event.GetType().Name;
 

@@ -18,7 +18,7 @@ public sealed class AgentSessionsTests : ISupervisor
     public async Task A_device_that_dies_under_a_launched_guest_is_told_and_journaled()
     {
         using var directory = new TempDirectory();
-        using var journal = new AgentJournal(Path.Combine(directory.Path, "agent.db"));
+        using var journal = new AgentJournal(Path.Combine(directory.Path, "agent.db"), TimeProvider.System);
         var hands = new OneDestination();
         using var sessions = new AgentSessions(
             journal, hands, new SourceMachine(), new DestinationMachine(), this, TimeProvider.System);
