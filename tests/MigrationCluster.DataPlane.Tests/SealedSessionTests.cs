@@ -13,6 +13,11 @@ namespace MigrationCluster.DataPlane.Tests;
 public sealed class SealedSessionTests
 {
     private const long FirstRecordAt = SealedPreface.SizeBytes + ChannelHello.SizeBytes + SealedRecord.OverheadBytes;
+
+    /// <summary>First sealed byte of what follows the welcome on any channel but 0.</summary>
+    private const long FirstAckAt =
+        SealedPreface.SizeBytes + ChannelWelcome.SizeBytes + SealedRecord.OverheadBytes + SealedRecord.LengthBytes;
+
     private static readonly CancellationToken None = CancellationToken.None;
 
     [Fact]
@@ -84,8 +89,8 @@ public sealed class SealedSessionTests
         await using var session = await LoopbackSession.StartAsync(mode: TransferMode.Sealed, proxy: to => new FaultProxy(
             to, (_, _, bytes) => ValueTask.FromResult(bytes.Length), (number, position, bytes) =>
             {
-                // Connection 1, behind the preface and the welcome.
-                if (number == 1 && position >= SealedPreface.SizeBytes + ChannelWelcome.SizeBytes + SealedRecord.OverheadBytes) bytes.Span[^1] ^= 1;
+                if (number == 1 && FirstAckAt >= position && FirstAckAt < position + bytes.Length)
+                    bytes.Span[(int)(FirstAckAt - position)] ^= 1;
                 return ValueTask.FromResult(bytes.Length);
             }));
         session.Source.FillRandom(1);
