@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
@@ -17,9 +16,6 @@ public sealed class HostileRecordTests
     private const int RecordCount = 5;
     private static readonly SessionShape Shape = new(Pages, 0);
 
-    /// <summary>10 million records with MC_HOSTILE_ROUNDS=2000000.</summary>
-    private static int Rounds => int.Parse(Environment.GetEnvironmentVariable("MC_HOSTILE_ROUNDS") ?? "20000", CultureInfo.InvariantCulture);
-
     [Fact]
     public void Nothing_is_taken_of_sealed_streams_that_were_changed_beyond_what_was_sent_before_the_change()
     {
@@ -30,7 +26,7 @@ public sealed class HostileRecordTests
         var streams = new Stream[8];
         var named = new int[Attacks.Length];
         long before = 0;
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < Tampering.Rounds; round++)
         {
             if (round == 1000) before = GC.GetTotalAllocatedBytes(precise: true);
             if (round % 100 == 0) Renew(streams, random);
@@ -61,9 +57,9 @@ public sealed class HostileRecordTests
         }
 
         // Cut between two records a stream just ends; the session misses its manifest then. Everything else is refused by name.
-        Assert.All(named[..^1], count => Assert.Equal(Rounds / Attacks.Length, count));
+        Assert.All(named[..^1], count => Assert.Equal(Tampering.Rounds / Attacks.Length, count));
         Assert.Equal(0, named[^1]);
-        Assert.True((GC.GetTotalAllocatedBytes(precise: true) - before) / Math.Max(Rounds - 1000, 1) < 32 * 1024);
+        Assert.True((GC.GetTotalAllocatedBytes(precise: true) - before) / Math.Max(Tampering.Rounds - 1000, 1) < 32 * 1024);
     }
 
     private delegate int Attack(List<byte[]> records, Stream[] all, Stream victim, Random random);
@@ -71,46 +67,16 @@ public sealed class HostileRecordTests
     /// <summary>Each returns how many records are still as they were sent before the first that is not.</summary>
     private static readonly Attack[] Attacks =
     [
-        Mutate, Truncate, LeaveOut, Repeat, Swap, Splice, Insert, CutBetween,
-    ];
-
-    private static int Mutate(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount);
-        records[at] = [.. records[at]];
         // Not the length: it may say that more is to come, and then the stream ends too early.
-        records[at][random.Next(4, records[at].Length)] ^= (byte)(1 << random.Next(8));
-        return at;
-    }
-
-    private static int Truncate(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount);
-        records[at] = records[at][..random.Next(1, records[at].Length)];
-        records.RemoveRange(at + 1, RecordCount - at - 1);
-        return at;
-    }
-
-    private static int LeaveOut(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount - 1);
-        records.RemoveAt(at);
-        return at;
-    }
-
-    private static int Repeat(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount);
-        records.Insert(at + 1, records[at]);
-        return at + 1;
-    }
-
-    private static int Swap(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount - 1), other = random.Next(at + 1, RecordCount);
-        (records[at], records[other]) = (records[other], records[at]);
-        return at;
-    }
+        (records, _, _, random) => Tampering.Mutate(records, random, from: SealedRecord.LengthBytes),
+        (records, _, _, random) => Tampering.Truncate(records, random),
+        (records, _, _, random) => Tampering.LeaveOut(records, random),
+        (records, _, _, random) => Tampering.Repeat(records, random),
+        (records, _, _, random) => Tampering.Swap(records, random),
+        Splice,
+        Insert,
+        (records, _, _, random) => Tampering.CutBetween(records, random),
+    ];
 
     /// <summary>A record of another channel, direction or session, with the very same number and length.</summary>
     private static int Splice(List<byte[]> records, Stream[] all, Stream victim, Random random)
@@ -124,13 +90,6 @@ public sealed class HostileRecordTests
     {
         int at = random.Next(RecordCount + 1);
         records.Insert(at, Other(all, victim, random).Records[Math.Min(at, RecordCount - 1)]);
-        return at;
-    }
-
-    private static int CutBetween(List<byte[]> records, Stream[] all, Stream victim, Random random)
-    {
-        int at = random.Next(RecordCount);
-        records.RemoveRange(at, RecordCount - at);
         return at;
     }
 
