@@ -6,12 +6,14 @@ namespace MigrationCluster.Api;
 /// <param name="MaxDowntimeMs">the longest blackout the switchover rule may predict and still switch.</param>
 /// <param name="AcceptUnknownBy">the operator who takes it upon himself that nobody can tell whether a device fits; null: then it is refused.</param>
 /// <param name="AcceptPlainBy">the operator who has guest RAM and device state travel unsealed; null: between machines they are sealed.</param>
+/// <param name="VerifyFull">have both hosts compare a hash of all of guest RAM before either votes, with the machine paused.</param>
 public sealed record MigrateRequest(
     string Guest,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? To = null,
     int MaxDowntimeMs = 300,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptPlainBy = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptPlainBy = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool VerifyFull = false);
 
 /// <summary>A migration's end; <see cref="Running"/> until then.</summary>
 public static class Outcomes
@@ -128,6 +130,7 @@ public sealed record DeviceProgressView(string Name, string State, long Transfer
 /// <param name="Downtime">its components in order; they add up to <paramref name="DowntimeMs"/>.</param>
 /// <param name="Residue">what could not be released on the source; empty normally.</param>
 /// <param name="Resumed">how often the transfer went on over new connections after it had lost them, to the network or to a daemon's end.</param>
+/// <param name="RamDigest">hash of all of guest RAM, the same on both hosts before either voted; null: nobody asked for it.</param>
 public sealed record ReportView(
     double TotalMs,
     double DowntimeMs,
@@ -138,7 +141,8 @@ public sealed record ReportView(
     double PredictedDowntimeMs,
     IReadOnlyList<DeviceReportView> Devices,
     IReadOnlyList<string> Residue,
-    int Resumed = 0);
+    int Resumed = 0,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? RamDigest = null);
 
 /// <param name="Component">quiesce, stop, final-pages, device-state, verify, yield, commit, resume.</param>
 public sealed record DowntimeComponentView(string Component, double Ms);

@@ -28,6 +28,7 @@ public sealed class TransferFailedException : IOException
         TransferFailureReason.HandshakeTimedOut => "handshake-timed-out",
         TransferFailureReason.SessionUnknown => "session-unknown",
         TransferFailureReason.SealBroken => "seal-broken",
+        TransferFailureReason.RamDisagrees => "ram-disagrees",
         TransferFailureReason.DeviceStreamDisagrees => "device-stream-disagrees",
         _ => "defect",
     };

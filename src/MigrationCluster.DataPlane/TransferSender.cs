@@ -163,13 +163,15 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     }
 
     /// <summary>Compares what both sides hold, and ends the session. Every device's stream must have been ended.</summary>
+    /// <param name="hashRam">compare all of RAM as it lies there too, and not only what was sent and written; both sides read all of it.</param>
     /// <returns>the manifest both agree upon.</returns>
     /// <exception cref="TransferFailedException">they differ, or the session ended before.</exception>
-    public async Task<TransferManifest> FinishAsync(CancellationToken cancellationToken)
+    public async Task<TransferManifest> FinishAsync(bool hashRam, CancellationToken cancellationToken)
     {
         if (_pass is not null || _ended.Contains(false))
             throw new InvalidOperationException("a pass is under way, or a device's stream was not ended");
-        var manifest = new TransferManifest(_ram.DigestOfPages(), [.. _ended.Select((_, device) => _devices.StreamOf(device))]);
+        var manifest = new TransferManifest(
+            _ram.DigestOfPages(), [.. _ended.Select((_, device) => _devices.StreamOf(device))], hashRam ? RamHash.Of(_ram) : default);
         byte[] bytes = manifest.ToBytes();
         await _devices.SendAsync(
             _ended.Length, new SentFrame(FrameKind.Manifest, 0, 0, (ulong)bytes.Length, 0, 0), bytes, cancellationToken);

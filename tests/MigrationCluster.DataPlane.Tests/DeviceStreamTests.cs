@@ -192,7 +192,7 @@ public sealed class DeviceStreamTests
         await Assert.ThrowsAsync<ArgumentException>(() => session.Sender.SendDeviceAsync(0, 0, new byte[262145], None).AsTask());
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(
             () => session.Sender.SendDeviceAsync(2, 0, new byte[1], None).AsTask());
-        await Assert.ThrowsAsync<InvalidOperationException>(() => session.Sender.FinishAsync(None));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => session.Sender.FinishAsync(hashRam: false, None));
         Assert.Null(session.Sender.Failure);
     }
 

@@ -54,7 +54,7 @@ public sealed class ResumeTests
             {
                 var pages = sender.SendPagesAsync(session.Owed(), findHoles: false, None);
                 await Task.WhenAll([pages, .. streams.Select((stream, device) => SendAsync(sender, device, stream, last))]);
-                if (last) agreed = (await sender.FinishAsync(None)).Digest;
+                if (last) agreed = (await sender.FinishAsync(hashRam: false, None)).Digest;
             });
             Assert.True(session.Owed().IsEmpty);
             if (!last) owedPages += session.Dirty(random, 900);
@@ -125,10 +125,10 @@ public sealed class ResumeTests
         await using var session = await ResumedSession.StartAsync(4, devices: 0);
         session.Source.FillRandom(1);
         await session.PersistAsync(sender => sender.SendPagesAsync(session.Owed(), false, None));
-        var agreed = await session.Sender.FinishAsync(None);
+        var agreed = await session.Sender.FinishAsync(hashRam: false, None);
         await session.ReconnectAsync();
 
-        Assert.Equal(agreed.Digest, (await session.Sender.FinishAsync(None).WaitAsync(LoopbackSession.Hang)).Digest);
+        Assert.Equal(agreed.Digest, (await session.Sender.FinishAsync(hashRam: false, None).WaitAsync(LoopbackSession.Hang)).Digest);
 
         await session.ReconnectAsync();
         byte before = session.Destination.Page(3)[0];
@@ -146,11 +146,11 @@ public sealed class ResumeTests
         byte[] stream = RandomBytes(new Random(2), 300_000);
         await session.Sender.SendPagesAsync(session.Owed(), false, None);
         await SendAsync(session.Sender, 0, stream, last: true);
-        var agreed = await session.Sender.FinishAsync(None);
+        var agreed = await session.Sender.FinishAsync(hashRam: false, None);
 
         await session.RestartCompleteAsync();
         await SendAsync(session.Sender, 0, stream, last: true);
-        Assert.Equal(agreed.Digest, (await session.Sender.FinishAsync(None).WaitAsync(LoopbackSession.Hang)).Digest);
+        Assert.Equal(agreed.Digest, (await session.Sender.FinishAsync(hashRam: false, None).WaitAsync(LoopbackSession.Hang)).Digest);
 
         await session.RestartCompleteAsync();
         byte before = session.Destination.Page(3)[0];

@@ -64,6 +64,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl migrate web --to beta --detach           prints its id and returns
               migctl migrate web --to beta --accept-unknown   although nobody can tell whether it fits
               migctl migrate web --to beta --plain            unsealed between machines, on your word
+              migctl migrate web --to beta --verify full      compares all of RAM before the guest is handed over
 
             Ctrl-C stops watching, not the migration: `migctl migration watch ID` goes on
             watching, `migctl migration cancel ID` brings the guest back.

@@ -27,6 +27,14 @@ public static class MigrateCommand
         {
             Description = "let guest RAM and device state travel unsealed, between machines too; recorded with your name",
         };
+        var verify = new Option<string>("--verify")
+        {
+            Description = "what both hosts must agree on before the guest is handed over: manifest, a digest over everything sent; "
+                + "full, a hash of all of RAM too, at the price of reading it on both with the guest paused",
+            HelpName = "manifest|full",
+            DefaultValueFactory = _ => "manifest",
+        };
+        verify.AcceptOnlyFromAmong("manifest", "full");
         var operatorName = new Option<string?>("--operator")
         {
             Description = "who accepts the unknown, or has it travel unsealed; without it $USER",
@@ -34,7 +42,7 @@ public static class MigrateCommand
         };
         var migrate = new Command("migrate", "Moves a running guest to another host.")
         {
-            guest, to, maxDowntime, acceptUnknown, plain, operatorName, wait, detach, limit,
+            guest, to, maxDowntime, acceptUnknown, plain, verify, operatorName, wait, detach, limit,
         };
         migrate.Validators.Add(result =>
         {
@@ -50,7 +58,8 @@ public static class MigrateCommand
                     run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to),
                     (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
                     run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null,
-                    run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null),
+                    run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null,
+                    run.Parse.GetValue(verify) == "full"),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);

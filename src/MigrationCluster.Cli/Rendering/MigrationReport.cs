@@ -99,6 +99,8 @@ public static class MigrationReport
         Line(console, $"  {"zero pages",-14}{Figures.Bytes(bytes.ZeroPages),12}  (not sent)");
         if (report.Resumed > 0)
             Line(console, $"  {"sent again",-14}{Figures.Bytes(bytes.Resent),12}  (resumed {report.Resumed} times)");
+        if (report.RamDigest is { } hash)
+            Line(console, $"  all of RAM was compared before any vote: the same on both hosts (SHA-256 {Sum(hash)})");
     }
 
     private static void WriteDevices(IAnsiConsole console, MigrationView view, ReportView report)

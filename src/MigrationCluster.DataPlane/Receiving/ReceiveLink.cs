@@ -162,6 +162,13 @@ internal sealed class ReceiveLink : IDisposable
         if (own.DifferenceFrom(theirs) is { } difference)
             throw new TransferFailedException(
                 TransferFailureReason.ManifestDisagrees, $"the destination holds something else than was sent: {difference}");
+        if (theirs.RamHash.Length > 0)
+        {
+            own = own with { RamHash = RamHash.Of(_ram) };
+            if (!own.RamHash.Span.SequenceEqual(theirs.RamHash.Span))
+                throw new TransferFailedException(
+                    TransferFailureReason.RamDisagrees, "every page arrived as it was sent, but RAM here does not hold what the source's does");
+        }
         Volatile.Write(ref _agreedUpon, true);
         _agreed(own);
         channel.Acks.PostVerdict(own);

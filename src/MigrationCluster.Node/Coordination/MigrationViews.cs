@@ -97,7 +97,8 @@ public static class MigrationViews
             ready.PredictedDowntime.TotalMilliseconds,
             [.. DevicesOf(setup, sent, verified, events)],
             ResidueOf(state, events),
-            Math.Max(Heard<TransferOpened>(events).Count() - 1, 0));
+            Math.Max(Heard<TransferOpened>(events).Count() - 1, 0),
+            sent.RamDigest);
     }
 
     /// <summary>Each component runs from the one before to its own end; times of two hosts are compared, so none may be negative.</summary>

@@ -158,7 +158,7 @@ public sealed class Migrations(
             if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken)) return null;
             var plan = new MigrationPlan(
                 id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
-                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy);
+                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy, request.VerifyFull);
             return (Start(id, row.Guest, fence).Actor, plan);
         }
         finally

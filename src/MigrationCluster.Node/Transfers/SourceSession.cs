@@ -43,7 +43,7 @@ public sealed class SourceSession(
             SourceEffect.PauseMachine pause => await PauseAsync(pause.PauseDeadline, cancel),
             SourceEffect.MoveDevice move => await MoveAsync(move, cancel),
             SourceEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
-            SourceEffect.SendFinal => await Transfer.SendFinalAsync(cancel),
+            SourceEffect.SendFinal => await Transfer.SendFinalAsync(State().VerifyFull, cancel),
             SourceEffect.CastVote cast => await CastAsync(cast, cancel),
             SourceEffect.Release => await ReleaseAsync(cancel),
             _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),

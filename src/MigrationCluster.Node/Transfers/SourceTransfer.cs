@@ -124,12 +124,13 @@ public sealed class SourceTransfer : IAsyncDisposable
     }
 
     /// <summary>All devices are stopped: the last dirty reports, the final pages beside every device's final state, the manifest.</summary>
-    public async Task<SourceCommand> SendFinalAsync(CancellationToken cancellationToken)
+    /// <param name="verifyFull">the manifest holds a hash of all of RAM too.</param>
+    public async Task<SourceCommand> SendFinalAsync(bool verifyFull, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            return await FinishAsync(Connected(), cancellationToken);
+            return await FinishAsync(Connected(), verifyFull, cancellationToken);
         }
         finally
         {
@@ -137,7 +138,7 @@ public sealed class SourceTransfer : IAsyncDisposable
         }
     }
 
-    private async Task<SourceCommand> FinishAsync(TransferSender sender, CancellationToken cancellationToken)
+    private async Task<SourceCommand> FinishAsync(TransferSender sender, bool verifyFull, CancellationToken cancellationToken)
     {
         var pages = await CollectOwedAsync(cancellationToken);
         var streams = Enumerable.Range(0, _devices.Count)
@@ -145,13 +146,14 @@ public sealed class SourceTransfer : IAsyncDisposable
         await sender.SendPagesAsync(pages, findHoles: false, cancellationToken);
         var pagesSentAt = _time.GetUtcNow();
         await Task.WhenAll(streams);
-        var manifest = await sender.FinishAsync(cancellationToken);
+        var manifest = await sender.FinishAsync(verifyFull, cancellationToken);
 
         var counters = sender.Counters;
         var totals = new TransferTotals(counters.PageBytes, counters.ZeroBytes, counters.ProtocolBytes,
             _devices.ToDictionary(device => device.Device.Value, device => device.SentBytes), counters.ResentBytes);
         RemainingBytes = 0;
-        return new SourceCommand.FinalSent(manifest.Digest, pagesSentAt, totals, _time.GetUtcNow());
+        return new SourceCommand.FinalSent(
+            manifest.Digest, pagesSentAt, totals, _time.GetUtcNow(), verifyFull ? Convert.ToHexStringLower(manifest.RamHash.Span) : null);
     }
 
     /// <summary>Closes the connections: from here on nothing is sent. Guest RAM stays mapped, because unmapping it takes as

@@ -296,7 +296,8 @@ public sealed class CoordinatorMachine
             MigrationPhase.PreCopy =>
             [
                 Send(new StartPreCopy(
-                    id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime, plan.PlainAcceptedBy)),
+                    id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime, plan.PlainAcceptedBy,
+                    plan.VerifyFull)),
                 .. Reconnect(state, plan),
             ],
             MigrationPhase.Verifying when state.SourceDied => [],

@@ -10,6 +10,7 @@ namespace MigrationCluster.Protocol.Coordinator;
 /// <param name="UnknownAcceptedBy">the operator who takes unknown verdicts upon himself; null: they refuse.</param>
 /// <param name="Findings">what planning learned besides; null: a plan of an earlier release.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed between hosts; null: beyond loopback it is sealed.</param>
+/// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
 public sealed record MigrationPlan(
     MigrationId Migration,
     GuestName Guest,
@@ -21,7 +22,8 @@ public sealed record MigrationPlan(
     IReadOnlyList<DeviceConfiguration>? Configuration = null,
     string? UnknownAcceptedBy = null,
     PlanFindings? Findings = null,
-    string? PlainAcceptedBy = null);
+    string? PlainAcceptedBy = null,
+    bool VerifyFull = false);
 
 /// <summary>What planning learned and an operator may ask for later.</summary>
 /// <param name="Unknown">what nobody could tell, and was accepted by name; empty unless somebody did.</param>

@@ -42,4 +42,7 @@ public enum TransferFailureReason : byte
     /// <summary>A sealed record did not open: changed, left out, repeated or moved on the way, or sealed with another secret. Nothing of
     /// it was used.</summary>
     SealBroken = 13,
+
+    /// <summary>Every page arrived as it was sent, and yet the destination's RAM does not hold what the source's does.</summary>
+    RamDisagrees = 14,
 }

@@ -5,14 +5,17 @@ namespace MigrationCluster.Protocol.DataPlane;
 
 /// <summary>What one side of a session holds at its end: a digest over every page's last version, and every device's stream.</summary>
 /// <remarks><code>
-///   manifest = page digest (32), number of devices (u32), devices in ascending order: index (u32), bytes (u64), CRC-32C (u32)
+///   manifest = page digest (32), number of devices (u32), devices in ascending order: index (u32), bytes (u64), CRC-32C (u32),
+///              and, where all of RAM is to be compared, its hash (32)
 /// </code></remarks>
 /// <param name="PageDigest">SHA-256 over the page digest table: a CRC-32C a page as u32, little-endian, in page order.</param>
 /// <param name="Devices">ended device streams, in ascending order of device index.</param>
-public sealed record TransferManifest(ReadOnlyMemory<byte> PageDigest, IReadOnlyList<DeviceStream> Devices)
+/// <param name="RamHash">SHA-256 over the SHA-256 of every 2 MiB of guest RAM as it lies there, in page order; empty: not asked for.</param>
+public sealed record TransferManifest(
+    ReadOnlyMemory<byte> PageDigest, IReadOnlyList<DeviceStream> Devices, ReadOnlyMemory<byte> RamHash = default)
 {
     public const int DigestBytes = 32;
-    public const int MaxSizeBytes = DigestBytes + sizeof(uint) + DataPlaneWire.MaxDevices * DeviceBytes;
+    public const int MaxSizeBytes = DigestBytes + sizeof(uint) + DataPlaneWire.MaxDevices * DeviceBytes + DigestBytes;
 
     private const int DeviceBytes = 16;
 
@@ -21,7 +24,7 @@ public sealed record TransferManifest(ReadOnlyMemory<byte> PageDigest, IReadOnly
 
     public byte[] ToBytes()
     {
-        var bytes = new byte[DigestBytes + sizeof(uint) + Devices.Count * DeviceBytes];
+        var bytes = new byte[DigestBytes + sizeof(uint) + Devices.Count * DeviceBytes + RamHash.Length];
         PageDigest.Span.CopyTo(bytes);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(DigestBytes), Devices.Count);
         var at = bytes.AsSpan(DigestBytes + sizeof(uint));
@@ -32,6 +35,7 @@ public sealed record TransferManifest(ReadOnlyMemory<byte> PageDigest, IReadOnly
             BinaryPrimitives.WriteUInt32LittleEndian(at[12..], device.Crc32C);
             at = at[DeviceBytes..];
         }
+        RamHash.Span.CopyTo(at);
         return bytes;
     }
 
@@ -41,7 +45,7 @@ public sealed record TransferManifest(ReadOnlyMemory<byte> PageDigest, IReadOnly
         if (source.Length < DigestBytes + sizeof(uint)) return null;
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(source[DigestBytes..]);
         var at = source[(DigestBytes + sizeof(uint))..];
-        if (count > DataPlaneWire.MaxDevices || at.Length != (int)count * DeviceBytes) return null;
+        if (count > DataPlaneWire.MaxDevices || at.Length - (int)count * DeviceBytes is not (0 or DigestBytes)) return null;
         var devices = new DeviceStream[count];
         for (int i = 0; i < devices.Length; i++, at = at[DeviceBytes..])
         {
@@ -51,10 +55,10 @@ public sealed record TransferManifest(ReadOnlyMemory<byte> PageDigest, IReadOnly
                 BinaryPrimitives.ReadUInt32LittleEndian(at[12..]));
             if (devices[i].Device < 0 || i > 0 && devices[i].Device <= devices[i - 1].Device) return null;
         }
-        return new TransferManifest(source[..DigestBytes].ToArray(), devices);
+        return new TransferManifest(source[..DigestBytes].ToArray(), devices, at.ToArray());
     }
 
-    /// <summary>Null when both hold the same; else the first difference, for a person.</summary>
+    /// <summary>Null when both were told the same of pages and devices; else the first difference, for a person.</summary>
     public string? DifferenceFrom(TransferManifest other)
     {
         if (!PageDigest.Span.SequenceEqual(other.PageDigest.Span)) return "the pages differ";

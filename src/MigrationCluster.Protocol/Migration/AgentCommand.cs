@@ -64,9 +64,10 @@ public sealed record CheckSetup(
 /// <param name="DataEndpoint">address:port of the destination's data plane.</param>
 /// <param name="Token">secret of this session, hexadecimal.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
+/// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
 public sealed record StartPreCopy(
     MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null)
+    string? PlainAcceptedBy = null, bool VerifyFull = false)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: the destination's daemon was restarted and its data plane is open again, elsewhere. Answered by

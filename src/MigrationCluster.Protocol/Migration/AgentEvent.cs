@@ -100,7 +100,7 @@ public sealed record SetupCollected(
 
 public sealed record PreCopyStarted(
     MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null)
+    string? PlainAcceptedBy = null, bool VerifyFull = false)
     : AgentEvent(Migration, At);
 
 /// <summary>Either side: a device stands in this state now.</summary>
@@ -161,8 +161,9 @@ public sealed record DevicesStopped(MigrationId Migration, DateTimeOffset At) : 
 
 /// <param name="Digest">of the manifest: page digests and device stream digests.</param>
 /// <param name="PagesSentAt">when the last final page was acknowledged.</param>
+/// <param name="RamDigest">of all of RAM, which the destination found the same; null: nobody asked for it.</param>
 public sealed record FinalStateSent(
-    MigrationId Migration, DateTimeOffset At, string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals)
+    MigrationId Migration, DateTimeOffset At, string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, string? RamDigest = null)
     : AgentEvent(Migration, At);
 
 /// <param name="DeviceBytes">state stream bytes by device name.</param>

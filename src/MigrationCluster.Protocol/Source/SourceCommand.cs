@@ -35,8 +35,9 @@ public abstract record SourceCommand(DateTimeOffset At)
 
     public sealed record DeviceArrived(DeviceName Device, DeviceState State, DateTimeOffset At) : SourceCommand(At);
 
+    /// <param name="RamDigest">of all of RAM, which the destination found the same; null: it was not asked for.</param>
     public sealed record FinalSent(
-        string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At) : SourceCommand(At);
+        string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At, string? RamDigest = null) : SourceCommand(At);
 
     /// <param name="Stands">with <see cref="Vote.Kept"/>: where every device really stands, read after the vote; else empty.</param>
     public sealed record VoteCast(Vote Vote, IReadOnlyDictionary<string, DeviceState> Stands, DateTimeOffset At)

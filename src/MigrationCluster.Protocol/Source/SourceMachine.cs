@@ -73,7 +73,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             StartPreCopy or SwitchOver or YieldGuest when s.Phase == SourcePhase.Died => Accept(),
 
             StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
-                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy)),
+                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy, start.VerifyFull)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
 
             // Before the machine is paused the switchover is put off until there is a connection again.
@@ -163,7 +163,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                     [new DeviceStateReached(s.Migration, isolated.At, alone.Name, alone.State, MemberStanding.Isolated)], isolated.At);
 
             case SourceCommand.FinalSent sent when s.Phase == SourcePhase.Copying:
-                return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals));
+                return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals, sent.RamDigest));
 
             case SourceCommand.VoteCast { Vote: Vote.Yielded } cast when s.Phase == SourcePhase.Yielding:
                 return Accept(new GuestYielded(s.Migration, cast.At));
@@ -351,6 +351,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             Token = e.Token,
             MaxDowntime = e.MaxDowntime,
             PlainAcceptedBy = e.PlainAcceptedBy,
+            VerifyFull = e.VerifyFull,
         },
         TransferOpened => state with { TransferOpen = true, LostAt = null },
         TransferLost e => state with { TransferOpen = false, LostAt = e.At },

@@ -35,6 +35,7 @@ public enum SourcePhase
 /// <param name="PausedAt">when the machine was paused; null: it was not.</param>
 /// <param name="Readiness">how often it has been ready to switch over; in PreCopy again after it was, the switchover was put off.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
+/// <param name="VerifyFull">a hash of all of RAM is sent with the manifest.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record SourceState(
     SourcePhase Phase,
@@ -54,7 +55,8 @@ public sealed record SourceState(
     int Opening = 0,
     DateTimeOffset? LostAt = null,
     DateTimeOffset? PausedAt = null,
-    string? PlainAcceptedBy = null)
+    string? PlainAcceptedBy = null,
+    bool VerifyFull = false)
 {
     public static readonly SourceState New = new(
         SourcePhase.New, default, default, default, ImmutableSortedDictionary<string, PlannedDevice>.Empty,

@@ -163,6 +163,18 @@ public sealed class MigrateCommandTests
     }
 
     [Fact]
+    public async Task A_full_comparison_is_asked_for_and_told_of()
+    {
+        var report = Samples.Report() with { RamDigest = new string('a', 64) };
+        await using var fake = (await FakeCoordinator.StartAsync()).On(Start, Samples.Migration(Outcomes.Running, 1))
+            .On("GET /v1/migrations/m-1", Samples.Migration(Outcomes.Completed, report: report));
+        await Ran.Migctl("migrate", "web", "--to", "beta", "--verify", "full", "--detach", "--coordinator", fake.Url);
+        var ran = await Ran.Migctl("migration", "show", "m-1", "--coordinator", fake.Url);
+        Assert.Contains("""POST /v1/migrations {"guest":"web","to":"beta","maxDowntimeMs":300,"verifyFull":true}""", fake.Requests);
+        Assert.Contains("all of RAM was compared before any vote: the same on both hosts (SHA-256 aaaaaaaaaaaaaaaa…)", ran.Output);
+    }
+
+    [Fact]
     public async Task Show_tells_who_accepted_the_unknown_and_what_is_dropped()
     {
         var plan = new PlanView("ada", [new Reason("device.no-scheme", "tape0: nobody knows", "accept it")],

@@ -16,8 +16,9 @@ internal static class FleetMigrations
 
     /// <param name="to">null: the best of all hosts.</param>
     public static Task<MigrationView> MigrateAsync(
-        this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null, int? maxDowntimeMs = null) =>
-        fleet.First.MigrateAsync(new MigrateRequest(guest, to, maxDowntimeMs ?? MaxDowntimeMs, acceptUnknownBy), default);
+        this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null, int? maxDowntimeMs = null,
+        bool verifyFull = false) =>
+        fleet.First.MigrateAsync(new MigrateRequest(guest, to, maxDowntimeMs ?? MaxDowntimeMs, acceptUnknownBy, VerifyFull: verifyFull), default);
 
     /// <summary>However often its connections and daemons were lost, hardly anything was sent twice.</summary>
     public static void AssertSentOnce(this MigrationView view)
@@ -55,10 +56,10 @@ internal static class FleetMigrations
     /// PreCopy by freezing the destination's gpu0, whose initial bytes then cannot be loaded; StopAndCopy by freezing its
     /// serial0, which gets nothing before its final state, and letting gpu0 go on.
     /// </summary>
-    public static async Task<MigrationView> HoldAsync(this Fleet fleet, string phase, string to = Fleet.Beta)
+    public static async Task<MigrationView> HoldAsync(this Fleet fleet, string phase, string to = Fleet.Beta, bool verifyFull = false)
     {
         var destination = fleet.Files(to);
-        var migration = await fleet.MigrateAsync(to);
+        var migration = await fleet.MigrateAsync(to, verifyFull: verifyFull);
         await fleet.UntilPhaseAsync(migration.Id, PreCopy);
         int gpu = destination.Server("gpu0");
         Signals.Freeze(gpu);

@@ -40,6 +40,21 @@ internal sealed record GuestOnHost(string Directory)
         await Eventually.TrueAsync("the guest writes on", async () => await PageWritesAsync() > before);
     }
 
+    /// <summary>Changes one byte of every 100th page of its RAM, as nothing that belongs here ever does.</summary>
+    public void SpoilRam()
+    {
+        string descriptor = System.IO.Directory.EnumerateFiles($"/proc/{ProcessId}/fd")
+            .First(file => new FileInfo(file).LinkTarget?.Contains("guest-ram", StringComparison.Ordinal) == true);
+        using var ram = File.OpenHandle(descriptor, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        byte[] one = new byte[1];
+        for (long at = 77; at < RandomAccess.GetLength(ram); at += 100 * 4096)
+        {
+            RandomAccess.Read(ram, one, at);
+            one[0]++;
+            RandomAccess.Write(ram, one, at);
+        }
+    }
+
     /// <summary>Processes and files that only a living guest has. Its fence and its logs stay for good.</summary>
     public IReadOnlyList<string> Leftovers()
     {

@@ -181,6 +181,8 @@ public sealed class FrameCodecTests
 
         for (int length = 0; length < good.Length; length++) Assert.Null(TransferManifest.TryRead(good.AsSpan(0, length)));
         Assert.Null(TransferManifest.TryRead([.. good, 0]));
+        Assert.Equal(new byte[32], TransferManifest.TryRead([.. good, .. new byte[32]])!.RamHash.ToArray());
+        Assert.Null(TransferManifest.TryRead([.. good, .. new byte[33]]));
         Assert.Null(TransferManifest.TryRead(outOfOrder));
         Assert.Null(TransferManifest.TryRead(tooMany));
     }
