@@ -22,6 +22,25 @@ public sealed class DestinationFaultTests : EndToEndTest
         await Fleet.AssertMovesAsync(Fleet.Beta);
     }
 
+    /// <summary>Its next daemon has half of the pause deadline; a starved machine may need another try.</summary>
+    [Fact]
+    public async Task A_destinations_daemon_that_is_killed_with_everything_arrived_gives_its_verdict_after_its_restart()
+    {
+        string phase = "";
+        for (int tries = 0; phase != "Completed" && tries < 4; tries++)
+        {
+            await Fleet.RestartNodeAsync(Fleet.Beta, new Armed("destination:after:StreamComplete=kill"));
+            var migration = await Fleet.MigrateAsync(Fleet.Beta);
+            await Eventually.TrueAsync("the destination's daemon is dead", () => Task.FromResult(Fleet.Node(Fleet.Beta).HasEnded));
+            await Fleet.StartNodeAsync(Fleet.Beta, joins: false);
+            phase = (await Fleet.UntilEndedAsync(migration.Id)).Phase;
+            await Fleet.AssertRunsAsync(phase == "Completed" ? Fleet.Beta : Fleet.Alpha);
+        }
+
+        Assert.Equal("Completed", phase);
+        await Eventually.TrueAsync("nothing is left on alpha", () => Task.FromResult(Fleet.Files(Fleet.Alpha).Leftovers().Count == 0));
+    }
+
     [Theory]
     [InlineData(FleetMigrations.PreCopy, "gpu0")]
     [InlineData(FleetMigrations.StopAndCopy, "serial0")]
