@@ -32,7 +32,7 @@ namespace MigrationCluster.Protocol.DataPlane;
 /// </remarks>
 public static class DataPlaneWire
 {
-    public const ushort Version = 3;
+    public const ushort Version = 4;
 
     /// <summary>Pages in one pages frame: 256 KiB of payload.</summary>
     public const int MaxPagesPerFrame = 64;

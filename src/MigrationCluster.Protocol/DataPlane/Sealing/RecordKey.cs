@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
+using NSec.Cryptography;
 
 namespace MigrationCluster.Protocol.DataPlane.Sealing;
 
@@ -7,16 +7,16 @@ namespace MigrationCluster.Protocol.DataPlane.Sealing;
 internal sealed class RecordKey : IDisposable
 {
     private TrafficSecret _secret;
-    private AesGcm _cipher;
+    private Key _key;
     private byte[] _iv;
 
     internal RecordKey(TrafficSecret secret) =>
-        (_secret, _cipher, _iv) = (secret, new AesGcm(secret.Key, SealedRecord.TagBytes), secret.Iv);
+        (_secret, _key, _iv) = (secret, Import(secret), secret.Iv);
 
     /// <summary>Counts records from 0, through all keys of the direction.</summary>
     internal ulong Number { get; private set; }
 
-    internal AesGcm Cipher => _cipher;
+    internal Key Key => _key;
 
     /// <summary>Of the record <see cref="Number"/>.</summary>
     internal void WriteNonce(Span<byte> nonce)
@@ -30,10 +30,12 @@ internal sealed class RecordKey : IDisposable
     internal void Advance()
     {
         if (++Number % TrafficSecret.RecordsPerKey != 0) return;
-        _cipher.Dispose();
+        _key.Dispose();
         _secret = _secret.Next;
-        (_cipher, _iv) = (new AesGcm(_secret.Key, SealedRecord.TagBytes), _secret.Iv);
+        (_key, _iv) = (Import(_secret), _secret.Iv);
     }
 
-    public void Dispose() => _cipher.Dispose();
+    public void Dispose() => _key.Dispose();
+
+    private static Key Import(TrafficSecret secret) => Key.Import(SealedRecord.Cipher, secret.Key, KeyBlobFormat.RawSymmetricKey);
 }

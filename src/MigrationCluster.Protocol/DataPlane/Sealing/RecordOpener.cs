@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace MigrationCluster.Protocol.DataPlane.Sealing;
 
 /// <summary>Opens one direction of one connection, record after record. One caller at a time; allocates nothing a record.</summary>
@@ -15,15 +13,8 @@ public sealed class RecordOpener(TrafficSecret secret) : IDisposable
     {
         Span<byte> nonce = stackalloc byte[TrafficSecret.IvBytes];
         _key.WriteNonce(nonce);
-        var parts = SealedRecord.Split(record, plain.Length);
-        try
-        {
-            _key.Cipher.Decrypt(nonce, parts.Sealed, parts.Tag, plain, parts.Length);
-        }
-        catch (AuthenticationTagMismatchException)
-        {
+        if (!SealedRecord.Cipher.Decrypt(_key.Key, nonce, record[..SealedRecord.LengthBytes], record[SealedRecord.LengthBytes..], plain))
             return $"record {_key.Number} does not open: it was changed, left out, repeated, moved, or sealed by somebody who does not know the session's secret";
-        }
 
         _key.Advance();
         return null;

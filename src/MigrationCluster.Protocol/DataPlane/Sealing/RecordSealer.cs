@@ -18,9 +18,9 @@ public sealed class RecordSealer(TrafficSecret secret) : IDisposable
             throw new ArgumentException($"{plain.Length} bytes into a record of {record.Length}");
         Span<byte> nonce = stackalloc byte[TrafficSecret.IvBytes];
         _key.WriteNonce(nonce);
-        var parts = SealedRecord.Split(record, plain.Length);
-        BinaryPrimitives.WriteInt32LittleEndian(parts.Length, plain.Length);
-        _key.Cipher.Encrypt(nonce, plain, parts.Sealed, parts.Tag, parts.Length);
+        var length = record[..SealedRecord.LengthBytes];
+        BinaryPrimitives.WriteInt32LittleEndian(length, plain.Length);
+        SealedRecord.Cipher.Encrypt(_key.Key, nonce, length, plain, record[SealedRecord.LengthBytes..]);
         _key.Advance();
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using NSec.Cryptography;
 
 namespace MigrationCluster.Protocol.DataPlane.Sealing;
 
@@ -6,7 +7,7 @@ namespace MigrationCluster.Protocol.DataPlane.Sealing;
 /// The unit that is sealed: some frames, or a part of them, that a peer who does not know the key can neither read nor change.
 /// </summary>
 /// <remarks><code>
-///   0        4                4 + n   20 + n
+///   0        4                4 + n   36 + n
 ///   | n: u32 | n sealed bytes | tag   |
 /// </code>
 /// The length is authenticated with the bytes. A record that is left out, doubled, moved, or taken from another
@@ -15,13 +16,16 @@ namespace MigrationCluster.Protocol.DataPlane.Sealing;
 public static class SealedRecord
 {
     public const int LengthBytes = 4;
-    public const int TagBytes = 16;
+    public const int TagBytes = 32;
     public const int OverheadBytes = LengthBytes + TagBytes;
 
     /// <summary>The longest plaintext: a full frame.</summary>
     public const int MaxPlainBytes = FrameHeader.SizeBytes + DataPlaneWire.MaxPayloadBytes;
 
     public const int MaxSizeBytes = OverheadBytes + MaxPlainBytes;
+
+    /// <summary>AEGIS-256, of libsodium: see docs/decisions/0008.</summary>
+    internal static AeadAlgorithm Cipher => AeadAlgorithm.Aegis256;
 
     /// <param name="source">at least <see cref="LengthBytes"/> bytes.</param>
     /// <param name="plainBytes">of the record that begins here.</param>
@@ -31,18 +35,5 @@ public static class SealedRecord
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(source);
         plainBytes = (int)Math.Min(length, int.MaxValue);
         return length is 0 or > MaxPlainBytes ? $"a record of {length} bytes" : null;
-    }
-
-    /// <summary>Where things are in a record's bytes.</summary>
-    internal static Parts Split(Span<byte> record, int plainBytes) => new(
-        record[..LengthBytes], record.Slice(LengthBytes, plainBytes), record.Slice(LengthBytes + plainBytes, TagBytes));
-
-    internal readonly ref struct Parts(Span<byte> length, Span<byte> sealedBytes, Span<byte> tag)
-    {
-        public Span<byte> Length { get; } = length;
-
-        public Span<byte> Sealed { get; } = sealedBytes;
-
-        public Span<byte> Tag { get; } = tag;
     }
 }

@@ -12,11 +12,11 @@ namespace MigrationCluster.Protocol.DataPlane.Sealing;
 ///   traffic secret of one direction of one connection
 ///        |  HKDF-Expand "key", "iv"                   after 2^18 records: HKDF-Expand "next"
 ///        v
-///   AES-256-GCM key, 12 bytes of iv; nonce of record n = iv xor n
+///   AEGIS-256 key, 32 bytes of iv; nonce of record n = iv xor n
 /// </code>
 /// A nonce is never used twice with one key: the prefaces hold 32 fresh random bytes of each side and the channel's number, so each
 /// connection and each direction has a key of its own; within it, record numbers only grow, and neither side keeps a key beyond its connection.
-/// 2^18 records of at most 257 KiB are at most 65 GiB under one key, far below what GCM allows.
+/// 2^18 records of at most 257 KiB are at most 65 GiB under one key; the limits of AEGIS-256 are beyond anything that can be sent.
 /// </summary>
 /// <remarks>The shape of RFC 8446 section 7: separate secrets a direction, a key update, the nonce by exclusive or.</remarks>
 public sealed class TrafficSecret
@@ -25,7 +25,7 @@ public sealed class TrafficSecret
     public const ulong RecordsPerKey = 1 << 18;
 
     public const int KeyBytes = 32;
-    public const int IvBytes = 12;
+    public const int IvBytes = 32;
 
     private readonly byte[] _secret;
 

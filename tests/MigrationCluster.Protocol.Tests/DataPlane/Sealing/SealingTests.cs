@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.DataPlane.Sealing;
+using NSec.Cryptography;
 
 namespace MigrationCluster.Protocol.Tests.DataPlane.Sealing;
 
@@ -108,8 +109,8 @@ public sealed class SealingTests
         byte[] nonce = Secret().Next.Iv;
         nonce[^3] ^= (byte)(TrafficSecret.RecordsPerKey >> 16);
         sealer.Seal([9], record);
-        using var cipher = new AesGcm(Secret().Next.Key, SealedRecord.TagBytes);
-        cipher.Decrypt(nonce, record.AsSpan(4, 1), record.AsSpan(5), plain, record.AsSpan(0, 4));
+        using var key = Key.Import(SealedRecord.Cipher, Secret().Next.Key, KeyBlobFormat.RawSymmetricKey);
+        Assert.True(SealedRecord.Cipher.Decrypt(key, nonce, record.AsSpan(0, 4), record.AsSpan(4), plain));
         Assert.Equal(9, plain[0]);
     }
 

@@ -1,16 +1,16 @@
 namespace MigrationCluster.Protocol.Tests.DataPlane.Sealing;
 
-/// <summary>Computed with another implementation of HKDF and AES-GCM; printed in docs/wire.md.</summary>
+/// <summary>Computed with another implementation of HKDF and AEGIS-256; printed in docs/wire.md.</summary>
 internal static class Vectors
 {
     public const string SessionId = "3ce1eb5462220c7855c6eea3271bd6a4";
     public const string SourcePreface =
-        "4d432d5345414c0a03000100000000003ce1eb5462220c7855c6eea3271bd6a4" +
+        "4d432d5345414c0a04000100000000003ce1eb5462220c7855c6eea3271bd6a4" +
         "1111111111111111111111111111111111111111111111111111111111111111";
-    public const string ForwardKey = "eb61a679042a94e55271ae2fa358acfa0c77d71aa56ab17f2f9ce33db78fed83";
-    public const string ForwardIv = "49a9dfb8980c2dba73edd521";
-    public const string BackKey = "2cff11948d3e65c8e4bb09c9c902af9b87dc449b7f28d25b188b056b3e86661d";
-    public const string NextKey = "93a10a189eedae78daefaba6f94329959453583d4777f6ab3e914b3626479af3";
-    public const string FirstRecord = "04000000924c36ba828b4348d94351f34be65fda7815400c";
-    public const string SecondRecord = "040000002172682cf957b19473f9a09be4ba4b084cae6fa4";
+    public const string ForwardKey = "4c2e8a46aff3e9b85780f330f7a1f767c072a0decf293b44430efe18bc18500d";
+    public const string ForwardIv = "e404cb33041ab4654dfb92d67b1db1d80ec567a0d5b54de267b4361394950a45";
+    public const string BackKey = "cd99b245ace506553112e96bd467cfce6fdd1050c27618117deefbabf11b7e23";
+    public const string NextKey = "3c39749c0e265812eb62f6652ee0b318d6099e4f5fbee3ac8309eee66e37790e";
+    public const string FirstRecord = "0400000092c989177bbdfc7970423859f8bca6cb7b4be1033c0ea71cb7a81ac60c7d9818938e186d";
+    public const string SecondRecord = "04000000e20251a7aece8b0edbe8d6c8fa999169b0a87a129b74918f25e07777a964a715300dcf82";
 }
