@@ -82,19 +82,17 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         if (pages.PageCount != _ram.Layout.PageCount)
             throw new ArgumentException($"a pass of {pages.PageCount} pages, and guest RAM has {_ram.Layout.PageCount}");
         _funnel.ThrowIfBroken();
-        var pass = new PagePass(Interlocked.Increment(ref _passes), pages, findHoles, _ram.Ledger);
+        var pass = new PagePass(Interlocked.Increment(ref _passes), pages, findHoles, _ram);
         if (Interlocked.CompareExchange(ref _pass, pass, null) is not null)
             throw new InvalidOperationException("a pass is under way");
         try
         {
-            var senders = new Task[_channels.Length - 1];
-            for (int i = 0; i < senders.Length; i++)
-            {
-                var channel = _channels[i + 1];
-                var sender = new PageSender(channel, _channels.Length, _ram, pass, _funnel, _meter);
-                senders[i] = Task.Run(() => SendShareAsync(sender, channel, cancellationToken), CancellationToken.None);
-            }
-            await (_passSenders = Task.WhenAll(senders));
+            var channels = _channels.AsMemory(1).ToArray();
+            // A pass that was cancelled may have zeros under way that cover pages of every channel.
+            if (!Array.TrueForAll(channels, channel => channel.Window.IsEmpty))
+                await RunSendersAsync(channels, pass, (sender, cancel) => sender.DrainAsync(cancel), cancellationToken);
+            if (!cancellationToken.IsCancellationRequested)
+                await RunSendersAsync(channels, pass, (sender, cancel) => sender.RunAsync(cancel), cancellationToken);
         }
         finally
         {
@@ -223,12 +221,20 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
             device, new SentFrame(kind, (ushort)device, first, count, data.Length, 0), data, cancellationToken);
     }
 
+    private Task RunSendersAsync(
+        SendChannel[] channels, PagePass pass, Func<PageSender, CancellationToken, Task> work, CancellationToken cancellationToken) =>
+        _passSenders = Task.WhenAll(channels.Select(channel =>
+        {
+            var sender = new PageSender(channel, _channels.Length, _ram, pass, _funnel, _meter);
+            return Task.Run(() => SendShareAsync(() => work(sender, cancellationToken), channel, cancellationToken), CancellationToken.None);
+        }));
+
     /// <summary>Never faults: an error of one channel's share ends the session, except a cancellation between two frames.</summary>
-    private async Task SendShareAsync(PageSender sender, SendChannel channel, CancellationToken cancellationToken)
+    private async Task SendShareAsync(Func<Task> work, SendChannel channel, CancellationToken cancellationToken)
     {
         try
         {
-            await sender.RunAsync(cancellationToken);
+            await work();
         }
         catch (OperationCanceledException) when (_funnel.Failure is null && cancellationToken.IsCancellationRequested)
         {

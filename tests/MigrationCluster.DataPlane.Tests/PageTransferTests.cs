@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Integrity;
 using MigrationCluster.Protocol.Memory;
 
@@ -47,6 +48,79 @@ public sealed class PageTransferTests
         Assert.Equal(Crc32C.OfZeroPage, session.Destination.Mapped.DigestOf(5000));
         await session.FinishAsync();
         Assert.True(session.Source.Bytes.SequenceEqual(session.Destination.Bytes));
+    }
+
+    [Theory]
+    [InlineData(16)]
+    [InlineData(400)]
+    public async Task A_hole_of_any_length_is_one_frame(int secondMiB)
+    {
+        long passed = 0;
+        await using var session = await LoopbackSession.StartAsync(8, secondMiB, proxy: to => new FaultProxy(to, (_, _, bytes) =>
+        {
+            Interlocked.Add(ref passed, bytes.Length);
+            return ValueTask.FromResult(bytes.Length);
+        }));
+        session.Source.Page(5).Fill(1);
+        session.Source.Page(session.Source.Layout.PageCount - 1).Fill(2);
+
+        await session.SendAllAsync();
+
+        // Three hellos; zeros up to page 5, which is in its range; the rest of the first window with all but the end of the second.
+        const int page = FrameHeader.SizeBytes + sizeof(uint) + 4096;
+        Assert.Equal(3 * ChannelHello.SizeBytes + 2 * FrameHeader.SizeBytes + 2 * page, passed);
+        await session.FinishAsync();
+        Assert.True(session.Source.Bytes.SequenceEqual(session.Destination.Bytes));
+    }
+
+    [Fact]
+    public async Task Zeros_of_a_pass_that_was_cancelled_are_not_overtaken_by_a_page_of_the_next_one()
+    {
+        // A cancellation that falls into the middle of a send ends the link: then it is tried again.
+        while (!await CancelsBetweenFramesAsync())
+        {
+        }
+    }
+
+    private static async Task<bool> CancelsBetweenFramesAsync()
+    {
+        // The hole is channel 1's, and the network holds it; page 600, in the middle of it, is channel 2's.
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var session = await LoopbackSession.StartAsync(proxy: to => new FaultProxy(to, async (connection, position, bytes) =>
+        {
+            if (connection != 1 || position < ChannelHello.SizeBytes) return bytes.Length;
+            held.TrySetResult();
+            await release.Task;
+            return bytes.Length;
+        }));
+        using var cancelled = new CancellationTokenSource();
+        var first = session.Sender.SendPagesAsync(session.AllPages(), findHoles: true, cancelled.Token);
+        await held.Task.WaitAsync(LoopbackSession.Hang);
+        await cancelled.CancelAsync();
+        await FailsOrIsCancelledAsync(first);
+        if (session.Sender.Failure is not null)
+        {
+            release.SetResult();
+            return false;
+        }
+        session.Source.Page(600).Fill(3);
+
+        var second = session.Sender.SendPagesAsync(
+            new PageBitmap(session.Source.Layout.PageCount) { [600] = true }, findHoles: false, None);
+        await Task.WhenAny(second, Task.Delay(200)); // time to overtake, if it can
+        release.SetResult();
+        await second.WaitAsync(LoopbackSession.Hang);
+
+        Assert.Equal(3, session.Destination.Page(600)[100]);
+        Assert.Equal(session.Source.Mapped.DigestOf(600), session.Destination.Mapped.DigestOf(600));
+        return true;
+    }
+
+    private static async Task FailsOrIsCancelledAsync(Task pass)
+    {
+        var error = await Record.ExceptionAsync(() => pass.WaitAsync(LoopbackSession.Hang));
+        Assert.True(error is OperationCanceledException or TransferFailedException, $"{error}");
     }
 
     [Fact]

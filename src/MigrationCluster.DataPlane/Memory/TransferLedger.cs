@@ -60,11 +60,8 @@ public sealed unsafe class TransferLedger
         for (int i = 0; i < words.Length; i++) words[i] |= _owed[i];
     }
 
-    /// <summary>The destination has acknowledged pages. One caller at a time for pages of one word.</summary>
-    internal void Settle(long first, long count)
-    {
-        for (long page = first; page < first + count; page++) _owed[page >> 6] &= ~(1UL << (int)(page & 63));
-    }
+    /// <summary>The destination has acknowledged pages. One caller at a time.</summary>
+    internal void Settle(long first, long count) => PageBitmap.ClearRange(Owed, first, count);
 
     /// <summary>Connections were lost: what they had under way is owed as before, and counted.</summary>
     internal void NoteLost()

@@ -23,8 +23,28 @@ internal sealed class PageSender(
     /// <summary>Ends when all of the share was acknowledged.</summary>
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
-        using var registration = cancellationToken.UnsafeRegister(
-            static channel => ((SendChannel)channel!).BreakIfSending(), channel);
+        await SendAllAsync(cancellationToken);
+        await DrainAsync(cancellationToken);
+    }
+
+    /// <summary>Ends when nothing is under way on this channel, of whatever pass.</summary>
+    internal async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        using var registration = BreakWhenCancelled(cancellationToken);
+        while (!channel.Window.IsEmpty)
+        {
+            funnel.ThrowIfBroken();
+            if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
+            else await channel.Credit.WaitAsync(cancellationToken);
+        }
+    }
+
+    private CancellationTokenRegistration BreakWhenCancelled(CancellationToken cancellationToken) =>
+        cancellationToken.UnsafeRegister(static channel => ((SendChannel)channel!).BreakIfSending(), channel);
+
+    private async Task SendAllAsync(CancellationToken cancellationToken)
+    {
+        using var registration = BreakWhenCancelled(cancellationToken);
         for (long from = 0; pass.TryNextRun(channel.Number, channels, from, out long page, out long count);)
         {
             for (from = page + count; page < from;)
@@ -42,12 +62,6 @@ internal sealed class PageSender(
                 else AppendPages(page, data);
                 page += zeros + data;
             }
-        }
-        while (!channel.Window.IsEmpty)
-        {
-            funnel.ThrowIfBroken();
-            if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
-            else await channel.Credit.WaitAsync(cancellationToken);
         }
     }
 

@@ -15,14 +15,14 @@ namespace MigrationCluster.Protocol.DataPlane;
 ///     | &lt;---------------------- welcome (status) ---- |
 ///     |                                               |
 ///     | == channel 0: device chunks, stream ends ===> |     small and urgent: never behind bulk pages
-///     | == channel 1..n-1: pages, zero runs ========> |     range of 2 MiB r travels on channel 1 + r mod (n-1)
+///     | == channel 1..n-1: pages, zero runs ========> |     range of 2 MiB r travels on channel 1 + r mod (n-1), a long hole whole
 ///     | &lt;== every channel: acknowledgements ========= |     (sequence, count), at most 16 MiB apart
 ///     |                                               |
 ///     | -- manifest, channel 0, all else acked -----> |
 ///     | &lt;------------------------- verdict ---------- |     both close
 /// </code>
-/// A page always travels on the same channel, and a channel keeps its order, so a page's last version arrives last
-/// without a barrier between iterations. A channel's frames are numbered from 1 without gaps in each direction.
+/// A page's data always travels on the same channel, and a channel keeps its order, so a page's last version arrives last; while the zeros
+/// of a long hole are under way nothing else of its pages is. A channel's frames are numbered from 1 without gaps in each direction.
 /// A lost connection ends its link. The source opens another one: what was acknowledged stays acknowledged, in the scope of the
 /// destination's incarnation; what was under way is owed again. Frames of an earlier link are never read once a later one is open.
 /// In sealed mode each side first sends a <see cref="Sealing.SealedPreface"/>, and all of the above, hello and welcome too, travels in

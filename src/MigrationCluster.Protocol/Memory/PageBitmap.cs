@@ -57,6 +57,21 @@ public sealed class PageBitmap
         for (long page = first; page < first + count; page++) this[page] = true;
     }
 
+    /// <summary>Takes a run of pages out of the words of a bitmap, wherever it lies.</summary>
+    public static void ClearRange(Span<ulong> words, long first, long count)
+    {
+        int from = (int)(first >> 6), to = (int)((first + count - 1) >> 6);
+        ulong below = (1UL << (int)(first & 63)) - 1, above = ulong.MaxValue << (int)((first + count - 1) & 63) << 1;
+        if (from == to)
+        {
+            words[from] &= below | above;
+            return;
+        }
+        words[from] &= below;
+        words[(from + 1)..to].Clear();
+        words[to] &= above;
+    }
+
     /// <summary>Adds every page of <paramref name="other"/>, which must be of the same size.</summary>
     public void Or(PageBitmap other)
     {
@@ -71,8 +86,20 @@ public sealed class PageBitmap
         first = NextSet(from);
         count = 0;
         if (first < 0) return false;
-        while (count < maxCount && first + count < PageCount && this[first + count]) count++;
+        count = Math.Min(NextClear(first), first + Math.Min(maxCount, PageCount - first)) - first;
         return true;
+    }
+
+    private long NextClear(long from)
+    {
+        int index = (int)(from >> 6);
+        ulong clear = ~_words[index] & (ulong.MaxValue << (int)(from & 63));
+        while (clear == 0)
+        {
+            if (++index == _words.Length) return PageCount;
+            clear = ~_words[index];
+        }
+        return ((long)index << 6) + BitOperations.TrailingZeroCount(clear);
     }
 
     private long NextSet(long from)

@@ -21,6 +21,15 @@ public sealed class PageBitmapTests
         Assert.Equal(bitmap.IsEmpty, bitmap.Count() == 0);
     }).QuickCheckThrowOnFailure();
 
+    [Fact]
+    public void A_range_that_is_cleared_takes_exactly_its_pages() => Prop.ForAll<byte, byte, byte>((from, length, beyond) =>
+    {
+        var bitmap = new PageBitmap(from + length + beyond + 1);
+        bitmap.SetAll();
+        PageBitmap.ClearRange(bitmap.Words, from, length + 1);
+        for (long page = 0; page < bitmap.PageCount; page++) Assert.Equal(page < from || page > from + length, bitmap[page]);
+    }).QuickCheckThrowOnFailure();
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
