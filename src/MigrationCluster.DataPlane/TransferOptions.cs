@@ -1,3 +1,5 @@
+using MigrationCluster.DataPlane.Flow;
+
 namespace MigrationCluster.DataPlane;
 
 /// <summary>How a session uses the network.</summary>
@@ -13,4 +15,7 @@ public sealed record TransferOptions
 
     /// <summary>How long a session goes without a connection, once it has had one, before it fails.</summary>
     public TimeSpan ReconnectLimit { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What a source's sending keeps to; null: as fast as it can.</summary>
+    public BandwidthShare? Bandwidth { get; init; }
 }

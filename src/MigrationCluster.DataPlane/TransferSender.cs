@@ -30,13 +30,16 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     private int _passes;
     private bool _disposed;
 
-    private TransferSender(MappedGuestRam ram, SessionShape shape, Connection[] connections, LinkStanding standing)
+    private TransferSender(MappedGuestRam ram, SessionShape shape, Connection[] connections, LinkStanding standing, BandwidthShare? bandwidth)
     {
         _ram = ram;
         _meter = new TransferMeter(ram.Ledger);
         Incarnation = standing.Incarnation;
         _ended = new bool[shape.DeviceCount];
-        _channels = [.. connections.Select((connection, number) => new SendChannel(number, connection, shape, _funnel, _meter, this))];
+        _channels =
+        [
+            .. connections.Select((connection, number) => new SendChannel(number, connection, shape, bandwidth, _funnel, _meter, this)),
+        ];
         _devices = new DeviceWriter(standing.Devices, _channels[0], _funnel, _meter);
         foreach (var channel in _channels) channel.Start();
         _devices.Start();
@@ -66,7 +69,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         var shape = new SessionShape((ulong)ram.Layout.PageCount, (uint)deviceCount);
         var (connections, standing) = await ChannelOpening.OpenAllAsync(destination, token, mode, shape, options, cancellationToken);
         ram.Ledger.NoteLost();
-        return new TransferSender(ram, shape, connections, standing);
+        return new TransferSender(ram, shape, connections, standing, options.Bandwidth);
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Memory;
 
@@ -13,11 +14,13 @@ public sealed class AllocationTests
     private static readonly CancellationToken None = CancellationToken.None;
 
     [Theory]
-    [InlineData(TransferMode.Plain)]
-    [InlineData(TransferMode.Sealed)]
-    public async Task A_further_page_allocates_nothing_on_either_side(TransferMode mode)
+    [InlineData(TransferMode.Plain, null)]
+    [InlineData(TransferMode.Sealed, null)]
+    [InlineData(TransferMode.Plain, 512L << 20)]
+    public async Task A_further_page_allocates_nothing_on_either_side(TransferMode mode, long? limit)
     {
-        await using var session = await LoopbackSession.StartAsync(128, mode: mode);
+        using var share = new BandwidthBudget(TimeProvider.System).Open(limit);
+        await using var session = await LoopbackSession.StartAsync(128, mode: mode, bandwidth: share);
         session.Source.FillRandom(1);
         var pages = new PageBitmap(session.Source.Layout.PageCount);
         Task SendAsync(long count)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
+using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Memory;
 
@@ -35,7 +36,8 @@ internal sealed class LoopbackSession : IAsyncDisposable
 
     internal static async Task<LoopbackSession> StartAsync(
         int firstMiB = 8, int secondMiB = 0, int devices = 0, int channels = 3, IDeviceStateSink? sink = null,
-        Func<IPEndPoint, FaultProxy>? proxy = null, TimeSpan reconnectLimit = default, TransferMode mode = TransferMode.Plain)
+        Func<IPEndPoint, FaultProxy>? proxy = null, TimeSpan reconnectLimit = default, TransferMode mode = TransferMode.Plain,
+        BandwidthShare? bandwidth = null)
     {
         var session = new LoopbackSession(
             new TestRam(firstMiB, secondMiB), new TestRam(firstMiB, secondMiB), sink ?? new MemorySink(), devices, mode,
@@ -43,7 +45,7 @@ internal sealed class LoopbackSession : IAsyncDisposable
         session.Proxy = proxy?.Invoke(session.Listener.EndPoint);
         session.Sender = await TransferSender.ConnectAsync(
             session.Proxy?.EndPoint ?? session.Listener.EndPoint, session.Token, mode, session.Source.Mapped, devices,
-            TransferOptions.Default with { Channels = channels }, None);
+            TransferOptions.Default with { Channels = channels, Bandwidth = bandwidth }, None);
         return session;
     }
 

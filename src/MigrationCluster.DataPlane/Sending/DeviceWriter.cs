@@ -151,7 +151,11 @@ internal sealed class DeviceWriter
                         await _channel.Credit.WaitAsync(_funnel.Stopping);
                     }
                     Append(lane);
-                    while (_channel.MustSend) _channel.Sent(await _channel.SendAsync(_funnel.Stopping));
+                    while (_channel.MustSend)
+                    {
+                        if (_channel.MaySend()) _channel.Sent(await _channel.SendAsync(_funnel.Stopping));
+                        else await _channel.Credit.WaitAsync(_funnel.Stopping);
+                    }
                     lock (_lock) lane.Finish(null);
                 }
                 await _wake.WaitAsync(_funnel.Stopping);

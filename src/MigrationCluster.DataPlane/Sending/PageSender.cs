@@ -34,7 +34,7 @@ internal sealed class PageSender(
         while (!channel.Window.IsEmpty)
         {
             funnel.ThrowIfBroken();
-            if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
+            if (channel.MaySend()) channel.Sent(await channel.SendAsync(cancellationToken));
             else await channel.Credit.WaitAsync(cancellationToken);
         }
     }
@@ -55,7 +55,7 @@ internal sealed class PageSender(
                 while (!channel.HasRoom(FrameHeader.SizeBytes + data * (sizeof(uint) + PageSizeBytes), data * PageSizeBytes))
                 {
                     funnel.ThrowIfBroken();
-                    if (channel.MustSend) channel.Sent(await channel.SendAsync(cancellationToken));
+                    if (channel.MaySend()) channel.Sent(await channel.SendAsync(cancellationToken));
                     else await channel.Credit.WaitAsync(cancellationToken);
                 }
                 if (zeros > 0) AppendZeroRun(page, zeros);

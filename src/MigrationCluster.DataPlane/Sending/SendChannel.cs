@@ -10,7 +10,7 @@ namespace MigrationCluster.DataPlane.Sending;
 /// acknowledgements come back.
 /// </summary>
 /// <remarks>
-/// One writer at a time. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MustSend) channel.Sent(await
+/// One writer at a time. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MaySend()) channel.Sent(await
 /// channel.SendAsync(…)); else await channel.Credit.WaitAsync(…); }</c>: the awaits are the socket's and the signal's own,
 /// so that a frame allocates nothing.
 /// </remarks>
@@ -21,6 +21,7 @@ internal sealed class SendChannel : IDisposable
     private static readonly TimeSpan PeersReason = TimeSpan.FromSeconds(2);
 
     private readonly Connection _connection;
+    private readonly BandwidthShare? _bandwidth;
     private readonly BreakFunnel _funnel;
     private readonly TransferMeter _meter;
     private readonly IAckTarget _target;
@@ -28,12 +29,14 @@ internal sealed class SendChannel : IDisposable
     private readonly FrameReader _reader;
     private ReadOnlyMemory<byte> _leaving; // what has not left of the buffer, once it began to leave
     private int _filled;
+    private int _granted; // of that, what may leave now
     private volatile bool _sending;
 
     internal SendChannel(
-        int number, Connection connection, SessionShape shape, BreakFunnel funnel, TransferMeter meter, IAckTarget target)
+        int number, Connection connection, SessionShape shape, BandwidthShare? bandwidth, BreakFunnel funnel, TransferMeter meter,
+        IAckTarget target)
     {
-        (Number, _connection, _funnel, _meter, _target) = (number, connection, funnel, meter, target);
+        (Number, _connection, _bandwidth, _funnel, _meter, _target) = (number, connection, bandwidth, funnel, meter, target);
         _buffer = new OutgoingBuffer(BufferBytes, connection.Sealer);
         _reader = new FrameReader(
             connection, shape, FrameRoute.Back, FrameReader.NewBuffer(sizeof(uint) + DataPlaneWire.MaxAbortTextBytes), meter);
@@ -43,7 +46,8 @@ internal sealed class SendChannel : IDisposable
 
     internal InFlightWindow Window { get; } = new();
 
-    /// <summary>Set with every acknowledgement, and when the session ends; for the one who writes to this channel.</summary>
+    /// <summary>Set with every acknowledgement, when the bandwidth's share lets more leave, and when the session ends; for the one who
+    /// writes to this channel.</summary>
     internal AsyncSignal Credit { get; } = new();
 
     /// <summary>Ends when the connection has; never faults.</summary>
@@ -73,7 +77,16 @@ internal sealed class SendChannel : IDisposable
         return place;
     }
 
-    /// <summary>Sends what the buffer holds; <see cref="Sent"/> takes the result. Only the session's end stops it.</summary>
+    /// <summary>Whether bytes of the buffer may leave now: there are some, and the bandwidth's share has room for them.</summary>
+    internal bool MaySend()
+    {
+        if (!MustSend) return false;
+        int bytes = _leaving.IsEmpty ? _filled + _buffer.OverheadBytes : _leaving.Length;
+        _granted = _bandwidth?.Take(bytes, Credit) ?? bytes;
+        return _granted > 0;
+    }
+
+    /// <summary>Sends of the buffer what may leave; <see cref="Sent"/> takes the result. Only the session's end stops it.</summary>
     internal ValueTask<int> SendAsync(CancellationToken cancellationToken)
     {
         _sending = true; // before the look at the token: see BreakIfSending
@@ -87,7 +100,7 @@ internal sealed class SendChannel : IDisposable
             _leaving = _buffer.Finish(_filled);
             _meter.AddProtocol(_buffer.OverheadBytes);
         }
-        return _connection.Socket.SendAsync(_leaving, _funnel.Stopping);
+        return _connection.Socket.SendAsync(_leaving[.._granted], _funnel.Stopping);
     }
 
     internal void Sent(int count)
