@@ -80,6 +80,16 @@ public sealed class ClusterClient : IDisposable
     public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/cancel", "{}", cancellationToken);
 
+    /// <summary>Has a migration keep to another bandwidth; answers when that is recorded. <see cref="ErrorCodes.NotInPreCopy"/> once its guest is paused.</summary>
+    public Task<MigrationView> LimitMigrationAsync(string id, BandwidthRequest request, CancellationToken cancellationToken) =>
+        SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/bandwidth",
+            JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+
+    /// <summary>Has all outgoing transfers of a node keep to another bandwidth together, until its daemon starts again.</summary>
+    public Task<NodeView> LimitNodeAsync(string node, BandwidthRequest request, CancellationToken cancellationToken) =>
+        SendAsync<NodeView>(HttpMethod.Post, $"v1/nodes/{Uri.EscapeDataString(node)}/bandwidth",
+            JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+
     /// <summary>Whether a guest could go to a host now; nothing moves.</summary>
     public Task<CompatCheckView> CheckCompatAsync(string guest, string host, CancellationToken cancellationToken) =>
         GetAsync<CompatCheckView>(

@@ -55,4 +55,7 @@ public sealed record NodeView(
 {
     /// <summary>By guest: the migration that an incoming process here belongs to. The guest runs elsewhere still.</summary>
     public IReadOnlyDictionary<string, string> Incoming { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Bytes per second of its outgoing transfers together; null: no limit.</summary>
+    public long? MaxBytesPerSecond { get; init; }
 }

@@ -7,13 +7,15 @@ namespace MigrationCluster.Api;
 /// <param name="AcceptUnknownBy">the operator who takes it upon himself that nobody can tell whether a device fits; null: then it is refused.</param>
 /// <param name="AcceptPlainBy">the operator who has guest RAM and device state travel unsealed; null: between machines they are sealed.</param>
 /// <param name="VerifyFull">have both hosts compare a hash of all of guest RAM before either votes, with the machine paused.</param>
+/// <param name="MaxBytesPerSecond">of the transfer while the guest runs, see <see cref="Bandwidth"/>; null: as fast as it can.</param>
 public sealed record MigrateRequest(
     string Guest,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? To = null,
     int MaxDowntimeMs = 300,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptPlainBy = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool VerifyFull = false);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool VerifyFull = false,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? MaxBytesPerSecond = null);
 
 /// <summary>A migration's end; <see cref="Running"/> until then.</summary>
 public static class Outcomes
@@ -52,6 +54,7 @@ public static class Outcomes
 /// <param name="Reasons">why it failed, or what was left behind (residue) although the guest moved.</param>
 /// <param name="DiscardedBytes">pages and device state that the destination had taken in and threw away, by its data plane's counters;
 /// 0 after a refusal; null: it threw nothing away, or lost count.</param>
+/// <param name="MaxBytesPerSecond">of the transfer while the guest runs, as an operator chose it last; null: no limit of its own.</param>
 /// <param name="Doubt">why nobody can say now who may run the guest; null: it is known.</param>
 public sealed record MigrationView(
     string Id,
@@ -71,7 +74,8 @@ public sealed record MigrationView(
     ReportView? Report,
     PlanView? Plan = null,
     long? DiscardedBytes = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DoubtView? Doubt = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DoubtView? Doubt = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? MaxBytesPerSecond = null);
 
 /// <summary>The row that decides cannot be read, and both hosts are held until it can. It ends by itself.</summary>
 /// <param name="Resolution">what ends it.</param>

@@ -14,13 +14,16 @@ internal sealed class LoopbackSession : IAsyncDisposable
     /// <summary>Far above what anything here needs: a test that meets it hangs.</summary>
     internal static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
 
+    /// <summary>No handshake here is to fail because the machine is busy.</summary>
+    private static readonly TransferOptions Patient = TransferOptions.Default with { HandshakeTimeout = Hang };
+
     private LoopbackSession(
         TestRam source, TestRam destination, IDeviceStateSink sink, int devices, TransferMode mode, TimeSpan reconnectLimit)
     {
         (Source, Destination) = (source, destination);
         Sink = sink as MemorySink ?? new MemorySink();
         Listener = DataPlaneListener.Start(
-            new IPEndPoint(IPAddress.Loopback, 0), TransferOptions.Default with { ReconnectLimit = reconnectLimit }, Dropped.Add);
+            new IPEndPoint(IPAddress.Loopback, 0), Patient with { ReconnectLimit = reconnectLimit }, Dropped.Add);
         Token = new SessionToken(RandomNumberGenerator.GetBytes(32));
         Receiver = Listener.Open(Token, mode, destination.Mapped, sink, devices);
     }
@@ -45,7 +48,7 @@ internal sealed class LoopbackSession : IAsyncDisposable
         session.Proxy = proxy?.Invoke(session.Listener.EndPoint);
         session.Sender = await TransferSender.ConnectAsync(
             session.Proxy?.EndPoint ?? session.Listener.EndPoint, session.Token, mode, session.Source.Mapped, devices,
-            TransferOptions.Default with { Channels = channels, Bandwidth = bandwidth }, None);
+            Patient with { Channels = channels, Bandwidth = bandwidth }, None);
         return session;
     }
 

@@ -16,13 +16,14 @@ namespace MigrationCluster.Chaos.Exploration;
 /// <param name="Partitions">times that one host is cut off from everybody.</param>
 /// <param name="Failures">effects that meet an operating failure, or setup records that are refused.</param>
 /// <param name="SlowAnswers">effects whose end the agent hears of only later, whatever it was told meanwhile.</param>
+/// <param name="Bandwidths">times that the operator chooses another bandwidth.</param>
 /// <param name="Passes">most passes of pre-copy.</param>
 /// <param name="Deadlines">a phase's deadline, the paused guest's own, and the time that an incoming guest is kept may pass at any time.</param>
 /// <param name="From">until the first migration is here nothing goes wrong: a bounded run then is not spent on what comes before.</param>
 internal sealed record Configuration(
     string Name, string Story, ImmutableArray<PlannedDevice> Shape, int Attempts = 1, int Crashes = 0, int Takeovers = 0,
     int Cancels = 0, int Partitions = 0, int Failures = 0, int SlowAnswers = 0, int Passes = 1, bool Deadlines = false, int HostDeaths = 0,
-    int DeviceDeaths = 0,
+    int DeviceDeaths = 0, int Bandwidths = 0,
     MigrationPhase From = MigrationPhase.Preparing)
 {
     /// <summary>All but the last two are explored to the end; those are for as many states as there is time for.</summary>
@@ -49,6 +50,9 @@ internal sealed record Configuration(
         new("device-server-dies",
             "a device server of the incoming guest dies, at any time before the permit; one crash, one expired lease, one cancel",
             GuestShape.Single, Crashes: 1, Takeovers: 1, Cancels: 1, DeviceDeaths: 1, Deadlines: true),
+        new("bandwidth-changes",
+            "the operator chooses another bandwidth twice, at any time; one crash, one expired lease",
+            GuestShape.Single, Crashes: 1, Takeovers: 1, Bandwidths: 2),
         new("everything",
             "every fault there is, on a second attempt too: explored to a bound",
             GuestShape.Pair, Attempts: 2, Crashes: 2, Takeovers: 1, Cancels: 1, Partitions: 1, Failures: 1, SlowAnswers: 1,

@@ -39,6 +39,9 @@ internal sealed class CoordinatorMoves(Space space)
 
     public int Cancel() => Known(_deadlines, -1, () => new CoordinatorCommand.Cancel(default));
 
+    /// <param name="left">how often it may still change: another bandwidth each time.</param>
+    public int LimitBandwidth(int left) => Known(_deadlines, -4 - left, () => new CoordinatorCommand.LimitBandwidth(1 + left, default));
+
     /// <summary>The operator proves a host dead.</summary>
     public bool ProveDead(Span<int> state, int attempt, int host)
     {

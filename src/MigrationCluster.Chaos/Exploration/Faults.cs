@@ -28,10 +28,13 @@ internal readonly record struct Faults(int Value)
 
     public int DeviceDeaths => Get(20, 2);
 
+    /// <summary>No fault, but as those one that an operator may come with at any time.</summary>
+    public int Bandwidths => Get(22, 2);
+
     public static Faults Of(Configuration configuration) => default(Faults).Set(0, 3, configuration.Crashes)
         .Set(3, 2, configuration.Takeovers).Set(5, 2, configuration.Cancels).Set(7, 2, configuration.Partitions)
         .Set(9, 2, configuration.Failures).Set(11, 2, configuration.SlowAnswers)
-        .Set(16, 2, configuration.HostDeaths).Set(20, 2, configuration.DeviceDeaths);
+        .Set(16, 2, configuration.HostDeaths).Set(20, 2, configuration.DeviceDeaths).Set(22, 2, configuration.Bandwidths);
 
     public Faults Crash() => Set(0, 3, Crashes - 1);
 
@@ -50,6 +53,8 @@ internal readonly record struct Faults(int Value)
     public Faults Lose() => Set(15, 1, 1);
 
     public Faults DieWhole(int host) => Set(16, 2, HostDeaths - 1).Set(18, 2, host);
+
+    public Faults Limit() => Set(22, 2, Bandwidths - 1);
 
     public Faults DieInPart() => Set(20, 2, DeviceDeaths - 1);
 

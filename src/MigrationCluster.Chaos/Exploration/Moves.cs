@@ -74,6 +74,13 @@ internal sealed class Moves(Space space, CoordinatorMoves coordinators, AgentMov
             Finish(state, next, coordinators.Tell(next, attempt, coordinators.Cancel()), into);
         }
 
+        if (faults.Bandwidths > 0)
+        {
+            var next = into.Add(state, new Step(StepKind.LimitBandwidth, attempt));
+            next[Layout.Faults] = faults.Limit().Value;
+            Finish(state, next, coordinators.Tell(next, attempt, coordinators.LimitBandwidth(faults.Bandwidths)), into);
+        }
+
         if (faults.Crashes > 0)
         {
             var next = into.Add(state, new Step(StepKind.CoordinatorDies, attempt));

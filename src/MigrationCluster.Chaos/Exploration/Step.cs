@@ -13,6 +13,7 @@ internal enum StepKind
     DisplacedDeadline,
     Deadline,
     Cancel,
+    LimitBandwidth,
     CoordinatorDies,
     LeaseExpires,
     Perform,

@@ -25,6 +25,7 @@ internal sealed class Words(Space space, AgentMoves agents)
             StepKind.DisplacedDeadline => $"displaced coordinator: the deadline of {(MigrationPhase)step.A} passes, and the journal takes it",
             StepKind.Deadline => $"coordinator: the deadline of {(MigrationPhase)step.A} passes",
             StepKind.Cancel => "operator: cancels",
+            StepKind.LimitBandwidth => "operator: chooses another bandwidth",
             StepKind.CoordinatorDies => "coordinator: dies and carries on from its journal under the next term",
             StepKind.LeaseExpires => "lease: expires; another coordinator carries on under the next term, the displaced one lives on",
             StepKind.Perform => $"{side} agent: {Performed(before, step)}",

@@ -34,6 +34,8 @@ internal sealed class Drawing(
         Func<Incident>[] kinds = [.. Kinds().Where(_ => random.Next(2) == 0)];
         int faults = random.Next(4) switch { 0 => random.Next(0, 3), 1 => random.Next(2, 7), _ => random.Next(5, 20) };
         for (int i = 0; i < faults && kinds.Length > 0; i++) drawn.Add(kinds[random.Next(kinds.Length)]());
+        // Last, and no fault: whether there are any changes nothing else of the seed.
+        for (int i = random.Next(3); i > 0; i--) drawn.Add(LimitBandwidth());
         return [.. drawn.OrderBy(incident => incident.At)];
     }
 
@@ -55,6 +57,14 @@ internal sealed class Drawing(
     {
         int guest = random.Next(guests);
         return new Incident(At(), TimeSpan.Zero, $"operator cancels the migration of g{guest + 1}", fleet => fleet.Cancel(guest));
+    }
+
+    private Incident LimitBandwidth()
+    {
+        int guest = random.Next(guests);
+        long? limit = random.Next(3) == 0 ? null : random.NextInt64(1 << 20, 1 << 30);
+        return new Incident(At(), TimeSpan.Zero, $"operator has the migration of g{guest + 1} keep to another bandwidth",
+            fleet => fleet.LimitBandwidth(guest, limit));
     }
 
     private Incident DaemonDies()

@@ -35,6 +35,8 @@ internal sealed class SimulatedAgentApi(
 
     public Task<HostTraces?> TracesAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public Task<HttpRefusal?> LimitAsync(BandwidthRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task<Inventory> InventoryAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<IReadOnlyList<Reason>> AdmitAsync(

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
@@ -93,6 +94,11 @@ internal sealed class SimulatedCoordinator(string name, World world)
         await migrations.CancelAsync(migration.Value, CancellationToken.None) is { Refusal: { } refusal }
             ? $"{refusal.Error.Code}: {refusal.Error.Message}"
             : $"{migration} cancelled");
+
+    public void LimitBandwidth(MigrationId migration, long? maxBytesPerSecond) => Ask(async migrations =>
+        await migrations.LimitBandwidthAsync(migration.Value, new BandwidthRequest(maxBytesPerSecond), CancellationToken.None) is { Refusal: { } refusal }
+            ? $"{refusal.Error.Code}: {refusal.Error.Message}"
+            : $"{migration} keeps to {maxBytesPerSecond?.ToString(CultureInfo.InvariantCulture) ?? "no limit"}");
 
     private void Ask(Func<Migrations, Task<string>> question)
     {

@@ -102,6 +102,12 @@ internal sealed class SimulatedFleet
         foreach (var coordinator in _coordinators) coordinator.Cancel(attempt);
     }
 
+    public void LimitBandwidth(int guest, long? maxBytesPerSecond)
+    {
+        if (_world.Store.Read(Guest(guest))?.Row.Attempt is not { } attempt) return;
+        foreach (var coordinator in _coordinators) coordinator.LimitBandwidth(attempt, maxBytesPerSecond);
+    }
+
     public void Cut(string one, string other, bool cut)
     {
         Weather.Cut(one, other, cut);

@@ -68,6 +68,11 @@ internal sealed class SourceSide(SimulatedHands hands, GuestName guest) : ISourc
     public EffectRunner<SourceEffect, SourceCommand> Runner => new(
         RunAsync, (_, error) => new SourceCommand.Failed(null, "source.defect", error.Message, default));
 
+    /// <summary>No bytes here.</summary>
+    public void Limit(long? maxBytesPerSecond)
+    {
+    }
+
     public ProgressView? Progress => State() is { Phase: >= SourcePhase.PreCopy and < SourcePhase.Yielding }
         ? new ProgressView(State().Iteration, 0, 0, 0, 0, [])
         : null;

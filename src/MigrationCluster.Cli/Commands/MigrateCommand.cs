@@ -16,6 +16,8 @@ public static class MigrateCommand
             HelpName = "HOST",
         };
         var maxDowntime = UnitOptions.MaxDowntime();
+        var bandwidth = UnitOptions.Bandwidth(
+            "most that is sent in a second while the guest runs; the rest, once it is paused, has no limit but the node's");
         var limit = UnitOptions.WatchLimit();
         var wait = new Option<bool>("--wait") { Description = "show the migration until it has ended (the default)" };
         var detach = new Option<bool>("--detach") { Description = "return as soon as it is under way" };
@@ -42,7 +44,7 @@ public static class MigrateCommand
         };
         var migrate = new Command("migrate", "Moves a running guest to another host.")
         {
-            guest, to, maxDowntime, acceptUnknown, plain, verify, operatorName, wait, detach, limit,
+            guest, to, maxDowntime, bandwidth, acceptUnknown, plain, verify, operatorName, wait, detach, limit,
         };
         migrate.Validators.Add(result =>
         {
@@ -59,7 +61,8 @@ public static class MigrateCommand
                     (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
                     run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null,
                     run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null,
-                    run.Parse.GetValue(verify) == "full"),
+                    run.Parse.GetValue(verify) == "full",
+                    bandwidth.Read(run.Parse)),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);

@@ -30,7 +30,27 @@ public static class MigrationCommand
             Id,
         };
         Invocation.Handle(cancel, terminal, interruption, CancelAsync);
-        return new Command("migration", "Migrations under way and ended.") { list, show, watch, why, cancel, Reconcile(terminal, interruption) };
+        return new Command("migration", "Migrations under way and ended.")
+        {
+            list, show, watch, why, Set(terminal, interruption), cancel, Reconcile(terminal, interruption),
+        };
+    }
+
+    private static Command Set(Terminal terminal, Interruption interruption)
+    {
+        var bandwidth = UnitOptions.Bandwidth("most that is sent in a second from now on while the guest runs");
+        (bandwidth.DefaultValueFactory, bandwidth.Required) = (null, true);
+        var set = new Command("set", "Changes a migration under way. Refused (exit code 3) once its guest is paused.") { Id, bandwidth };
+        Invocation.Handle(set, terminal, interruption, async (run, cancellationToken) =>
+        {
+            using var client = run.Connect();
+            var migration = await client.LimitMigrationAsync(
+                run.Parse.GetRequiredValue(Id), new BandwidthRequest(bandwidth.Read(run.Parse)), cancellationToken);
+            if (run.Json) run.WriteJson(migration);
+            else run.Terminal.Output.WriteLine($"{migration.Id} keeps to {Bandwidth.Text(migration.MaxBytesPerSecond)}");
+            return ExitCodes.Done;
+        });
+        return set;
     }
 
     private static async Task<int> ListAsync(Invocation run, CancellationToken cancellationToken)

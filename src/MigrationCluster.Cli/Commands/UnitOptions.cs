@@ -23,6 +23,14 @@ public static class UnitOptions
         HelpName = "TIME",
     };
 
+    /// <param name="description">whose it is.</param>
+    public static UnitOption<long?> Bandwidth(string description) => new(
+        "--bandwidth", Api.Bandwidth.Unlimited, Api.Bandwidth.Form, Api.Bandwidth.TryRead, Api.Bandwidth.Range, Api.Bandwidth.IsInRange)
+    {
+        Description = description,
+        HelpName = "RATE",
+    };
+
     public static UnitOption<int> Memory() => new(
         "--memory", "1GiB", Units.SizeForm, Units.TrySizeMiB, "64MiB to 1024GiB", value => value is >= 64 and <= 1 << 20)
     {

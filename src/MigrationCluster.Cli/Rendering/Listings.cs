@@ -9,11 +9,12 @@ public static class Listings
 {
     public static Table Nodes(IReadOnlyList<NodeView> nodes)
     {
-        var table = Plain("NAME", "ADDRESS", "ROLE", "STATE", "MEMORY", "FREE", "GUESTS", "TEMPLATES");
+        var table = Plain("NAME", "ADDRESS", "ROLE", "STATE", "MEMORY", "FREE", "BANDWIDTH", "GUESTS", "TEMPLATES");
         foreach (var node in nodes)
         {
             Add(table, node.Name, node.Address, node.Coordinator ? "coordinator" : "agent",
                 node.Reachable ? "up" : "unreachable", $"{node.MemoryMiB} MiB", $"{node.MemoryFreeMiB} MiB",
+                Bandwidth.Text(node.MaxBytesPerSecond),
                 Joined(node.Guests.Select(guest => node.Incoming.TryGetValue(guest, out string? migration)
                     ? $"{guest} (incoming, {migration})" : guest)), Joined(node.Templates.Keys.Order(StringComparer.Ordinal)));
         }

@@ -14,7 +14,7 @@ public static class LiveProgress
             new Markup($"[bold]{view.Guest.EscapeMarkup()}[/]  {view.Source.EscapeMarkup()} → " +
                 $"{view.Destination.EscapeMarkup()}  [grey]{view.Id.EscapeMarkup()}, downtime limit {view.MaxDowntimeMs} ms[/]"),
             new Markup(Phases(view)),
-            new Markup(Numbers(view.Progress)),
+            new Markup(Numbers(view.Progress) + (view.MaxBytesPerSecond is { } most ? $"   [grey]at most {Bandwidth.Text(most)}[/]" : "")),
         };
         if (view.Doubt is { } doubt)
             rows.Add(new Markup($"[red]In doubt since {doubt.Since:HH:mm:ss'Z'}[/]: {doubt.Why.EscapeMarkup()}\n{doubt.Resolution.EscapeMarkup()}"));

@@ -12,6 +12,7 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
     private int _phases;
     private int _passes;
     private DoubtView? _doubt;
+    private long? _bandwidth;
 
     public void Show(MigrationView view)
     {
@@ -22,6 +23,12 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
             writer.WriteLine($"{Clock(offset.TotalMilliseconds + phase.StartMs)}  {phase.Phase}");
         }
         if (_phases > 0 && view.Phases[^1].Phase == PreCopy) ShowPasses(view.Progress.Passes);
+        if (view.MaxBytesPerSecond != _bandwidth)
+        {
+            _bandwidth = view.MaxBytesPerSecond;
+            writer.WriteLine($"{"",10}    keeps to {Bandwidth.Text(_bandwidth)}");
+        }
+
         if (view.Doubt != _doubt)
         {
             _doubt = view.Doubt;

@@ -64,6 +64,9 @@ public sealed class AgentApi : IAgentApi
     public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
         Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
 
+    public async Task<HttpRefusal?> LimitAsync(BandwidthRequest request, CancellationToken cancellationToken) =>
+        (await PostAsync<object, BandwidthRequest>("v1/agent/bandwidth", request, Quick, cancellationToken)).Refusal;
+
     public async Task<IReadOnlyList<Reason>> AdmitAsync(
         string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
         Need(await PostAsync<Admission, AdmitOrder>(

@@ -48,12 +48,14 @@ public sealed record Admission(IReadOnlyList<Reason> Reasons);
 
 /// <summary>What a host has and holds.</summary>
 /// <param name="FreeMiB">memory for guests not taken by one, running or incoming.</param>
+/// <param name="MaxBytesPerSecond">of its outgoing transfers together; null: no limit.</param>
 public sealed record Inventory(
     HostName Name,
     int MemoryMiB,
     int FreeMiB,
     IReadOnlyDictionary<string, DeviceTemplate> Templates,
-    IReadOnlyList<HostedGuestState> Guests);
+    IReadOnlyList<HostedGuestState> Guests,
+    long? MaxBytesPerSecond = null);
 
 /// <summary>A guest process on a host.</summary>
 /// <param name="Fence">its fence record; null when it did not answer.</param>

@@ -23,6 +23,10 @@ public interface IAgentApi : IDisposable
 
     Task<Inventory> InventoryAsync(CancellationToken cancellationToken);
 
+    /// <summary>Has all outgoing transfers keep to another bandwidth together, until the daemon ends.</summary>
+    /// <returns>null: they do.</returns>
+    Task<HttpRefusal?> LimitAsync(BandwidthRequest request, CancellationToken cancellationToken);
+
     /// <returns>every reason why a guest of this spec could not live there; empty: it could.</returns>
     Task<IReadOnlyList<Reason>> AdmitAsync(
         string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken);

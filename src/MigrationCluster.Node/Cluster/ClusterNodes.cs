@@ -1,6 +1,7 @@
 using MigrationCluster.Api;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Hosting;
+using MigrationCluster.Node.Http;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Ownership;
 
@@ -11,6 +12,23 @@ public sealed class ClusterNodes(AgentDirectory agents, NodeIdentity self)
 {
     public async Task<IReadOnlyList<NodeView>> ListAsync(CancellationToken cancellationToken) =>
         await Task.WhenAll(agents.List().Select(agent => ViewAsync(agent, cancellationToken)));
+
+    /// <summary>Answers once the node keeps to it.</summary>
+    public async Task<Answer<NodeView>> LimitAsync(string name, BandwidthRequest request, CancellationToken cancellationToken)
+    {
+        if (agents.List().FirstOrDefault(agent => agent.Name.Value == name) is not { } agent)
+            return HttpRefusal.NotFound(ErrorCodes.HostUnknown, $"there is no host {name}", "see `migctl node list`");
+        try
+        {
+            if (await agents.Api(agent.Name).LimitAsync(request, cancellationToken) is { } refusal) return refusal;
+        }
+        catch (AgentUnreachableException error)
+        {
+            return HttpRefusal.Unreachable(error.Message, "ask again when it answers: `migctl node list`");
+        }
+
+        return await ViewAsync(agent, cancellationToken);
+    }
 
     private async Task<NodeView> ViewAsync(AgentStanding agent, CancellationToken cancellationToken)
     {
@@ -32,6 +50,7 @@ public sealed class ClusterNodes(AgentDirectory agents, NodeIdentity self)
         {
             Incoming = inventory?.Guests.Where(guest => guest is { Fence.Role: GuestRole.Incoming })
                 .ToDictionary(guest => guest.Guest.Value, guest => guest.Migration ?? "unknown") ?? [],
+            MaxBytesPerSecond = inventory?.MaxBytesPerSecond,
         };
     }
 }

@@ -19,4 +19,7 @@ public interface IMigrations
 
     /// <summary>Answers when the request to cancel is persisted.</summary>
     Task<Answer<MigrationView>> CancelAsync(string id, CancellationToken cancellationToken);
+
+    /// <summary>Answers when the bandwidth is persisted; the source is told until it says that it keeps to it.</summary>
+    Task<Answer<MigrationView>> LimitBandwidthAsync(string id, BandwidthRequest request, CancellationToken cancellationToken);
 }

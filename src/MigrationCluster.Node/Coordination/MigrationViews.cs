@@ -20,7 +20,8 @@ public static class MigrationViews
             [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)),
             ReasonViews.Of(state.Reasons),
             state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null,
-            PlanOf(plan, events), Heard<IncomingDiscarded>(events).FirstOrDefault()?.ReceivedBytes);
+            PlanOf(plan, events), Heard<IncomingDiscarded>(events).FirstOrDefault()?.ReceivedBytes,
+            MaxBytesPerSecond: state.MaxBytesPerSecond);
     }
 
     /// <summary>A fact of the view, never of the journal: who cannot read the row cannot write it down either.</summary>

@@ -27,7 +27,7 @@ namespace MigrationCluster.Node.Coordination;
 /// <summary>
 /// The coordinator role: one actor per migration that this coordinator has taken on. Other coordinators of the same store have
 /// theirs; what one leaves behind (it died, it stopped, its lease ran out) the next <see cref="Tenures"/> round of another takes on under a higher
-/// term. Any coordinator shows every migration, and passes on a cancel that is another's to decide.
+/// term. Any coordinator shows every migration, and passes on what an operator asks that is another's to decide.
 /// </summary>
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
@@ -158,7 +158,8 @@ public sealed class Migrations(
             if (!await rows.CompareAndSwapAsync(record, record with { Row = row }, cancellationToken)) return null;
             var plan = new MigrationPlan(
                 id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
-                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy, request.VerifyFull);
+                chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy, request.VerifyFull,
+                request.MaxBytesPerSecond);
             return (Start(id, row.Guest, fence).Actor, plan);
         }
         finally
@@ -209,14 +210,36 @@ public sealed class Migrations(
 
     public async Task<Answer<MigrationView>> CancelAsync(string id, CancellationToken cancellationToken)
     {
-        if (Find(id) is not { Actor: var actor }) return await CancelElsewhereAsync(id, cancellationToken);
+        if (Find(id) is not { Actor: var actor })
+            return await AskElsewhereAsync(id, client => client.CancelMigrationAsync(id, cancellationToken), cancellationToken);
         var decision = await actor.AskAsync(new CoordinatorCommand.Cancel(time.GetUtcNow()), cancellationToken);
         return decision is Refused<CoordinatorEvent> refused
             ? HttpRefusal.Conflict(refused.Code, refused.Reason, "let it end, then migrate the guest back if need be")
             : await GetAsync(id, cancellationToken);
     }
 
-    private async Task<Answer<MigrationView>> CancelElsewhereAsync(string id, CancellationToken cancellationToken)
+    public async Task<Answer<MigrationView>> LimitBandwidthAsync(string id, BandwidthRequest request, CancellationToken cancellationToken)
+    {
+        if (RefuseBandwidth(request.MaxBytesPerSecond) is { } wrong) return wrong;
+        if (Find(id) is not { Actor: var actor })
+            return await AskElsewhereAsync(id, client => client.LimitMigrationAsync(id, request, cancellationToken), cancellationToken);
+        var decision = await actor.AskAsync(
+            new CoordinatorCommand.LimitBandwidth(request.MaxBytesPerSecond, time.GetUtcNow()), cancellationToken);
+        return decision is Refused<CoordinatorEvent> refused
+            ? HttpRefusal.Conflict(refused.Code, refused.Reason, "none: what is left of the transfer goes as fast as it can")
+            : await GetAsync(id, cancellationToken);
+    }
+
+    /// <returns>null: it can be kept to.</returns>
+    internal static HttpRefusal? RefuseBandwidth(long? maxBytesPerSecond) => Bandwidth.IsInRange(maxBytesPerSecond)
+        ? null
+        : HttpRefusal.BadRequest(ErrorCodes.BadRequest,
+            $"maxBytesPerSecond must be {Bandwidth.LeastBytesPerSecond} to {Bandwidth.MostBytesPerSecond}, or null, not {maxBytesPerSecond}",
+            $"give {Bandwidth.Range}, or null for no limit");
+
+    /// <summary>Passes on to whoever coordinates a migration what only he can decide.</summary>
+    private async Task<Answer<MigrationView>> AskElsewhereAsync(
+        string id, Func<ClusterClient, Task<MigrationView>> ask, CancellationToken cancellationToken)
     {
         var migration = new MigrationId(id);
         if (await LookAsync(migration, cancellationToken) is not { } view) return NoMigration(id);
@@ -227,7 +250,7 @@ public sealed class Migrations(
         try
         {
             using var client = new ClusterClient(new Uri(address), credentials);
-            return await client.CancelMigrationAsync(id, cancellationToken);
+            return await ask(client);
         }
         catch (ApiException error)
         {
@@ -355,6 +378,7 @@ public sealed class Migrations(
         if (request.MaxDowntimeMs < 1)
             return (null, HttpRefusal.BadRequest(
                 ErrorCodes.BadRequest, $"maxDowntimeMs must be at least 1, not {request.MaxDowntimeMs}", "allow some downtime"));
+        if (RefuseBandwidth(request.MaxBytesPerSecond) is { } bandwidth) return (null, bandwidth);
         foreach (var (field, name) in new[] { ("acceptUnknownBy", request.AcceptUnknownBy), ("acceptPlainBy", request.AcceptPlainBy) })
             if (name is not null && (string.IsNullOrWhiteSpace(name) || name.Length > LongestOperatorName))
                 return (null, HttpRefusal.BadRequest(

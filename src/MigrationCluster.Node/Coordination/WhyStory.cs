@@ -94,6 +94,8 @@ public sealed class WhyStory
             $"took over under term {took.Term.Value}",
             [$"the lease of the coordinator of term {_state.Fence.Term.Value} had run out, or it resigned or was restarted"]),
         CoordinatorEvent.HostProvenDead dead => ($"was told that {dead.Host} is dead", [$"on {dead.By}'s word"]),
+        CoordinatorEvent.BandwidthChosen chosen => (
+            $"was told by an operator to have the transfer keep to {Bandwidth.Text(chosen.MaxBytesPerSecond)}", []),
         CoordinatorEvent.CancelRequested => ("was told by an operator to cancel", []),
         CoordinatorEvent.AbortChosen chosen => ("chose to abort", [.. Reasons(chosen)]),
         CoordinatorEvent.PhaseEntered { Phase: MigrationPhase.Committing } => (

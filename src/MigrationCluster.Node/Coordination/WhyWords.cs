@@ -1,3 +1,4 @@
+using MigrationCluster.Api;
 using MigrationCluster.Protocol.Migration;
 
 namespace MigrationCluster.Node.Coordination;
@@ -17,6 +18,7 @@ public static class WhyWords
         SetupCollected setup => (Source, "told how its devices are set up", [string.Join(", ", setup.Records.Select(record => record.Device))]),
         PreCopyStarted => (Source, "began to copy", []),
         TransferOpened => (Source, "connected to the destination", []),
+        BandwidthLimited limited => (Source, $"keeps to {Bandwidth.Text(limited.MaxBytesPerSecond)} from here on", []),
         TransferLost lost => (Source, "lost its connections and connects again", [lost.Reason]),
         TransferRedirected to => (Source, "was told where the destination takes connections now", [to.DataEndpoint]),
         ReadyToSwitch ready => (Source, "was ready to switch over", [$"predicted downtime {ready.PredictedDowntime.TotalMilliseconds:F0} ms"]),

@@ -13,10 +13,14 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="ReconnectSeconds">how long a transfer of pre-copy goes without a connection before it is given up.</param>
 /// <param name="IncomingExpirySeconds">how long an incoming guest that is not verified is kept when neither a coordinator nor its source is
 /// heard of.</param>
+/// <param name="Bandwidth">of all outgoing transfers together, as <see cref="Api.Bandwidth"/> reads it; it may be changed while the daemon runs.</param>
 public sealed record NodeConfig(
     int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60,
-    int IncomingExpirySeconds = 120)
+    int IncomingExpirySeconds = 120, string Bandwidth = Api.Bandwidth.Unlimited)
 {
+    /// <summary>Null: no limit.</summary>
+    internal long? MaxBytesPerSecond => Api.Bandwidth.TryRead(Bandwidth, out long? limit) ? limit : null;
+
     internal TimeSpan IncomingExpiry => TimeSpan.FromSeconds(IncomingExpirySeconds);
 
     internal TransferOptions Transfer =>
@@ -63,6 +67,8 @@ public sealed record NodeConfig(
         if (ReconnectSeconds is < 1 or > 3600) wrong.Add($"reconnectSeconds is {ReconnectSeconds}; it is 1 to 3600");
         if (IncomingExpirySeconds < ReconnectSeconds || IncomingExpirySeconds > 86_400)
             wrong.Add($"incomingExpirySeconds is {IncomingExpirySeconds}; it is reconnectSeconds ({ReconnectSeconds}) to 86400");
+        if (!Api.Bandwidth.TryRead(Bandwidth, out long? limit)) wrong.Add($"bandwidth is {Bandwidth}; it is {Api.Bandwidth.Form}");
+        else if (!Api.Bandwidth.IsInRange(limit)) wrong.Add($"bandwidth is {Bandwidth}; it is {Api.Bandwidth.Range}");
         foreach (var (name, template) in Templates)
         {
             if (template.Problem() is { } problem) wrong.Add($"templates.{name}: {problem}");

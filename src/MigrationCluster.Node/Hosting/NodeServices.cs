@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using MigrationCluster.DataPlane;
+using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Devices.Faults;
 using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Agents;
@@ -53,6 +54,10 @@ public static class NodeServices
         services.AddSingleton(provider => provider.GetRequiredService<NodeOptions>().Config.Transfer);
         services.AddSingleton(provider => Open(() => DataPlaneListener.Start(
             provider.GetRequiredService<NodeOptions>().DataListen, provider.GetRequiredService<TransferOptions>())));
+        services.AddSingleton(provider => new BandwidthBudget(provider.GetRequiredService<TimeProvider>())
+        {
+            Limit = provider.GetRequiredService<NodeConfig>().MaxBytesPerSecond,
+        });
         services.AddSingleton<ISessionHands, ProcessHands>();
         services.AddSingleton<IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>, SourceMachine>();
         services.AddSingleton<IStateMachine<DestinationState, DestinationCommand, AgentEvent, DestinationEffect>, DestinationMachine>();

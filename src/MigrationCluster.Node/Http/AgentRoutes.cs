@@ -4,9 +4,11 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
+using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Devices;
 using MigrationCluster.Node.Agents;
 using MigrationCluster.Node.Compatibility;
+using MigrationCluster.Node.Coordination;
 using MigrationCluster.Node.Guests;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Journal;
@@ -22,6 +24,7 @@ namespace MigrationCluster.Node.Http;
 ///   GET  /v1/agent/events?after=N&amp;wait=MS  EventBatch, at once when there is an event above N
 ///   GET  /v1/agent/migrations/ID/events   AgentEvent[], all of that migration
 ///   GET  /v1/agent/inventory              Inventory
+///   POST /v1/agent/bandwidth              BandwidthRequest -> {}
 ///   GET  /v1/agent/traces                 HostTraces
 ///   GET  /v1/agent/offers                 AgentOffers
 ///   POST /v1/agent/version                VersionOrder -> VersionReply
@@ -37,6 +40,7 @@ public sealed class AgentRoutes(
     NodeConfig config,
     GuestHost guests,
     OfferCatalog catalog,
+    BandwidthBudget bandwidth,
     GuestTraces traces,
     AgentFeed feed,
     IAgentCommandHandler commands,
@@ -49,6 +53,7 @@ public sealed class AgentRoutes(
         routes.MapGet("/v1/agent/events", EventsAsync);
         routes.MapGet("/v1/agent/migrations/{id}/events", MigrationEventsAsync);
         routes.MapGet("/v1/agent/inventory", InventoryAsync);
+        routes.MapPost("/v1/agent/bandwidth", LimitAsync);
         routes.MapGet("/v1/agent/traces", context => JsonBody.WriteAsync(context, 200, traces.Read(), WireJson.Options));
         routes.MapGet("/v1/agent/offers", context => JsonBody.WriteAsync(context, 200, catalog.Read(), WireJson.Options));
         routes.MapPost("/v1/agent/version", AskVersionAsync);
@@ -90,8 +95,21 @@ public sealed class AgentRoutes(
     {
         var states = await Task.WhenAll(guests.List().Select(g => GuestInspector.LookAsync(g, context.RequestAborted)));
         await JsonBody.WriteAsync(
-            context, 200, new Inventory(node.Name, config.MemoryMiB, guests.FreeMiB, config.Templates, states),
+            context, 200, new Inventory(node.Name, config.MemoryMiB, guests.FreeMiB, config.Templates, states, bandwidth.Limit),
             WireJson.Options);
+    }
+
+    private async Task LimitAsync(HttpContext context)
+    {
+        var request = await JsonBody.ReadAsync<BandwidthRequest>(context, WireJson.Options);
+        if ((request.Refusal ?? Migrations.RefuseBandwidth(request.Value!.MaxBytesPerSecond)) is { } refused)
+        {
+            await JsonBody.WriteAsync(context, refused);
+            return;
+        }
+
+        bandwidth.Limit = request.Value!.MaxBytesPerSecond;
+        await Done(context);
     }
 
     private async Task AskVersionAsync(HttpContext context)

@@ -19,6 +19,7 @@ public sealed class ClusterRoutes(
     {
         routes.MapPost("/v1/agents/hello", AgentHelloAsync).WithMetadata(Callers.Nodes);
         routes.MapGet("/v1/nodes", async context => await Write(context, await nodes.ListAsync(context.RequestAborted)));
+        routes.MapPost("/v1/nodes/{name}/bandwidth", LimitNodeAsync);
         routes.MapGet("/v1/guests", async context => await Write(context, await guests.ListAsync(context.RequestAborted)));
         routes.MapPost("/v1/guests", async context => await Write(
             context, await guests.StartAsync(await JsonBody.ReadTextAsync(context), context.RequestAborted)));
@@ -47,6 +48,7 @@ public sealed class ClusterRoutes(
             Asked(context, "class"), Number(context, "minTargets"), context.RequestAborted)));
         routes.MapPost("/v1/migrations/{id}/cancel", async context => await Write(
             context, await migrations.CancelAsync(Value(context, "id"), context.RequestAborted)));
+        routes.MapPost("/v1/migrations/{id}/bandwidth", LimitMigrationAsync);
     }
 
     private async Task AgentHelloAsync(HttpContext context)
@@ -65,6 +67,19 @@ public sealed class ClusterRoutes(
         await Write(context, request.Refusal is { } malformed
             ? malformed
             : await migrations.CreateAsync(request.Value!, context.RequestAborted));
+    }
+
+    private Task LimitNodeAsync(HttpContext context) => LimitAsync(
+        context, request => nodes.LimitAsync(Value(context, "name"), request, context.RequestAborted));
+
+    private Task LimitMigrationAsync(HttpContext context) => LimitAsync(
+        context, request => migrations.LimitBandwidthAsync(Value(context, "id"), request, context.RequestAborted));
+
+    private static async Task LimitAsync<T>(HttpContext context, Func<BandwidthRequest, Task<Answer<T>>> limit)
+        where T : class
+    {
+        var request = await JsonBody.ReadAsync<BandwidthRequest>(context, Json.Requests);
+        await Write(context, request.Refusal is { } malformed ? malformed : await limit(request.Value!));
     }
 
     private async Task ReconcileAsync(HttpContext context)

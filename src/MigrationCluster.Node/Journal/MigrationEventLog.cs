@@ -8,7 +8,7 @@ namespace MigrationCluster.Node.Journal;
 
 /// <summary>One migration in a coordinator's journal as the log of its machine, written under one tenure.</summary>
 /// <param name="fence">of this tenure; an append fails once a later term has taken over.</param>
-/// <remarks>Durable is what cannot be learned again: the plan, a takeover, how it ended. Everything between comes again from the
+/// <remarks>Durable is what cannot be learned again: the plan, a takeover, what an operator chose since, how it ended. Everything between comes again from the
 /// agents' feeds, and the decision from the guest's row, which is fsynced by itself.</remarks>
 public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId migration, Fence fence)
     : IEventLog<CoordinatorEvent>
@@ -40,7 +40,7 @@ public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId mig
 
     private static bool IsDurable(CoordinatorEvent e) => e switch
     {
-        CoordinatorEvent.Planned or CoordinatorEvent.TookOver => true,
+        CoordinatorEvent.Planned or CoordinatorEvent.TookOver or CoordinatorEvent.BandwidthChosen => true,
         // From Quiescing on a source that dies may leave the only complete copy on the destination: who forgot that would discard it.
         CoordinatorEvent.PhaseEntered entered => entered.Phase is MigrationPhase.Quiescing or MigrationPhase.Completed or MigrationPhase.Failed
             or MigrationPhase.Cancelled or MigrationPhase.GuestLost,

@@ -126,7 +126,8 @@ public sealed class AgentSessions(
             if (_sources.TryGetValue(migration, out var open)) return open.Actor;
             string name = $"source/{migration}";
             var session = hands.Source(guest, name);
-            var ending = new EndObserver<SourceState>(HasEnded, session.DisposeAsync, _stop.Token);
+            var ending = new EndObserver<SourceState>(
+                HasEnded, session.DisposeAsync, _stop.Token, state => session.Limit(state.MaxBytesPerSecond));
             var actor = new SourceActor(name, sources, SourceState.New, new AgentEventLog(journal, migration, Side.Source),
                 session.Runner, supervisor, time, ending);
             session.State = () => actor.State;
@@ -190,7 +191,9 @@ public sealed class AgentSessions(
 }
 
 /// <summary>Lets a session's connections go when its machine has come to an end.</summary>
-internal sealed class EndObserver<TState>(Func<TState, bool> hasEnded, Func<ValueTask> release, CancellationToken stopping)
+/// <param name="follow">hears of every state until then.</param>
+internal sealed class EndObserver<TState>(
+    Func<TState, bool> hasEnded, Func<ValueTask> release, CancellationToken stopping, Action<TState>? follow = null)
     : IMachineObserver<TState, AgentEvent>
 {
     private readonly CancellationTokenSource _ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -205,7 +208,9 @@ internal sealed class EndObserver<TState>(Func<TState, bool> hasEnded, Func<Valu
 
     private void Look(TState state)
     {
-        if (_released || !hasEnded(state)) return;
+        if (_released) return;
+        follow?.Invoke(state);
+        if (!hasEnded(state)) return;
         _released = true;
         _ = ReleaseAsync();
     }

@@ -23,6 +23,9 @@ public interface ISourceHands : IAsyncDisposable
 
     EffectRunner<SourceEffect, SourceCommand> Runner { get; }
 
+    /// <summary>What its transfer keeps to while the guest runs, from now on; null: as fast as it can.</summary>
+    void Limit(long? maxBytesPerSecond);
+
     /// <summary>How far its transfer is; null while it has none.</summary>
     ProgressView? Progress { get; }
 

@@ -1,5 +1,6 @@
 using MigrationCluster.Api;
 using MigrationCluster.DataPlane;
+using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Devices.VfioUser;
@@ -15,8 +16,9 @@ using MigrationCluster.Protocol.Vfio;
 namespace MigrationCluster.Node.Transfers;
 
 /// <summary>Carries out the source machine's effects for one migration, with real devices and the real data plane.</summary>
+/// <param name="bandwidth">the session's own, until it ends.</param>
 public sealed class SourceSession(
-    SessionGuest guest, string name, TransferOptions options, ISupervisor supervisor, TimeProvider time) : ISourceHands
+    SessionGuest guest, string name, TransferOptions options, BandwidthShare bandwidth, ISupervisor supervisor, TimeProvider time) : ISourceHands
 {
     /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
@@ -27,6 +29,11 @@ public sealed class SourceSession(
     public Func<SourceState> State { get; set; } = () => SourceState.New;
 
     public EffectRunner<SourceEffect, SourceCommand> Runner => new(RunAsync, Translate);
+
+    public void Limit(long? maxBytesPerSecond)
+    {
+        if (bandwidth.Limit != maxBytesPerSecond) bandwidth.Limit = maxBytesPerSecond;
+    }
 
     public ProgressView? Progress => _transfer is { } transfer ? ProgressOf(State(), transfer) : null;
 
@@ -75,7 +82,8 @@ public sealed class SourceSession(
         if (state.PausedAt is not null) await RequireNotKeptAsync(devices.Address, cancel);
         _transfer ??= await SourceTransfer.OpenAsync(
             devices.Address, devices.InOrder,
-            state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities), options, time, cancel);
+            state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities),
+            options with { Bandwidth = bandwidth }, time, cancel);
         await _transfer.ConnectAsync(connect.DataEndpoint, connect.Token, state.PlainAcceptedBy, cancel);
         return new SourceCommand.TransferConnected(connect.Opening, time.GetUtcNow());
     }
@@ -249,7 +257,11 @@ public sealed class SourceSession(
         ],
         ResentBytes: transfer.Counters.ResentBytes);
 
-    public async ValueTask DisposeAsync() => await CloseDevicesAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await CloseDevicesAsync();
+        bandwidth.Dispose();
+    }
 
     /// <summary>After a restart there is none until it has been connected again.</summary>
     private SourceTransfer Transfer => _transfer

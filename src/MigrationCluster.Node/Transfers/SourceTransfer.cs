@@ -140,6 +140,8 @@ public sealed class SourceTransfer : IAsyncDisposable
 
     private async Task<SourceCommand> FinishAsync(TransferSender sender, bool verifyFull, CancellationToken cancellationToken)
     {
+        // The guest stands still, until this is agreed upon or the attempt is over: there is no way back to pre-copy.
+        if (_options.Bandwidth is { } share) share.Urgent = true;
         var pages = await CollectOwedAsync(cancellationToken);
         var streams = Enumerable.Range(0, _devices.Count)
             .Select(index => SendStreamAsync(sender, index, final: true, cancellationToken)).ToList();

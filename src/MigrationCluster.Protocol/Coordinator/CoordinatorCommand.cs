@@ -25,6 +25,10 @@ public abstract record CoordinatorCommand(DateTimeOffset At)
 
     public sealed record Cancel(DateTimeOffset At) : CoordinatorCommand(At);
 
+    /// <summary>The operator has the transfer keep to another bandwidth.</summary>
+    /// <param name="MaxBytesPerSecond">while the guest runs; null: as fast as it can.</param>
+    public sealed record LimitBandwidth(long? MaxBytesPerSecond, DateTimeOffset At) : CoordinatorCommand(At);
+
     /// <summary>The row as it reads after a swap that was tried, whoever won it.</summary>
     public sealed record RowRead(GuestRow Row, DateTimeOffset At) : CoordinatorCommand(At);
 

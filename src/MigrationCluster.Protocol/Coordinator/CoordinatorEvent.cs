@@ -11,6 +11,7 @@ namespace MigrationCluster.Protocol.Coordinator;
 [JsonDerivedType(typeof(PhaseEntered), "phase-entered")]
 [JsonDerivedType(typeof(Observed), "observed")]
 [JsonDerivedType(typeof(CancelRequested), "cancel-requested")]
+[JsonDerivedType(typeof(BandwidthChosen), "bandwidth-chosen")]
 [JsonDerivedType(typeof(AbortChosen), "abort-chosen")]
 [JsonDerivedType(typeof(DecisionRead), "decision-read")]
 [JsonDerivedType(typeof(TookOver), "took-over")]
@@ -27,6 +28,9 @@ public abstract record CoordinatorEvent(DateTimeOffset At)
     public sealed record Observed(AgentEvent Event, DateTimeOffset At) : CoordinatorEvent(At);
 
     public sealed record CancelRequested(DateTimeOffset At) : CoordinatorEvent(At);
+
+    /// <param name="Change">number of this change, from 1: the plan's is 0.</param>
+    public sealed record BandwidthChosen(long? MaxBytesPerSecond, int Change, DateTimeOffset At) : CoordinatorEvent(At);
 
     /// <param name="By">the node that coordinates from here on; null: a journal of an earlier release.</param>
     public sealed record TookOver(Term Term, DateTimeOffset At, HostName? By = null) : CoordinatorEvent(At);

@@ -45,6 +45,7 @@ public sealed class CoordinatorMachine
             new CoordinatorEvent.PhaseEntered(MigrationPhase.Preparing, begin.At)),
         CoordinatorCommand.Begin => Accept(),
         CoordinatorCommand.Cancel cancel => DecideCancel(state, cancel.At),
+        CoordinatorCommand.LimitBandwidth limit => DecideBandwidth(state, limit),
         CoordinatorCommand.Hear hear => DecideHeard(state, hear.Event, hear.At),
         CoordinatorCommand.RowRead read => DecideRow(state, read.Row, read.At),
         CoordinatorCommand.CommandRefused refused => DecideRefused(state, refused),
@@ -71,6 +72,17 @@ public sealed class CoordinatorMachine
             new CoordinatorEvent.AbortChosen(
                 [new Refusal("migration.cancelled", "cancelled by the operator", "none needed")], false, at),
             new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at));
+    }
+
+    /// <summary>Until the switchover is past being put off; what is sent then has no limit of its own, for the guest waits for it.</summary>
+    private static Decision<CoordinatorEvent> DecideBandwidth(CoordinatorState s, CoordinatorCommand.LimitBandwidth limit)
+    {
+        if (s.Ended) return Refuse("migration.ended", $"the migration has already ended: {s.Phase}");
+        if (s.Plan is null || s.Phase > MigrationPhase.Quiescing)
+            return Refuse("migration.not-in-pre-copy", $"the migration is {s.Phase}: a bandwidth holds while the guest is copied as it runs, and not after");
+        return limit.MaxBytesPerSecond == s.MaxBytesPerSecond
+            ? Accept()
+            : Accept(new CoordinatorEvent.BandwidthChosen(limit.MaxBytesPerSecond, (s.Bandwidth?.Change ?? 0) + 1, limit.At));
     }
 
     private static Decision<CoordinatorEvent> DecideHeard(CoordinatorState s, AgentEvent heard, DateTimeOffset at)
@@ -103,7 +115,7 @@ public sealed class CoordinatorMachine
             DestinationFailed failed when MayAbort(s) || StillUndecided(s) || WaitsForDestination(s) => AbortOn(observed, failed.Code, failed.Reason),
             SourceGuestDied died => SourceDied(s, s.Yielded || died.DiedAsYielded, observed),
             ProvenNeverRan or GuestReleased or GuestYielded or SetupCollected or SetupConfirmed or MachinePaused or DevicesStopped
-                or IterationFinished or TransferLost or TransferOpened or TransferClosed or TransferReopened or DestinationFailed or SourceFailed => Accept(observed),
+                or IterationFinished or BandwidthLimited or TransferLost or TransferOpened or TransferClosed or TransferReopened or DestinationFailed or SourceFailed => Accept(observed),
             MayHaveRun => Enter(observed, MigrationPhase.GuestLost),
             _ => Accept(),
         };
@@ -204,8 +216,9 @@ public sealed class CoordinatorMachine
 
     private static Decision<CoordinatorEvent> DecideRefused(CoordinatorState s, CoordinatorCommand.CommandRefused refused)
     {
-        // A refused order before the decision ends the attempt; after it the agent is asked again until it complies.
-        if (!MayAbort(s)) return Accept();
+        // A refused order before the decision ends the attempt; after it the agent is asked again until it complies. A bandwidth is no
+        // reason to: a source of an earlier release does not know of it, and moves the guest all the same.
+        if (!MayAbort(s) || refused.Command is LimitBandwidth) return Accept();
         return Abort(refused.At, refused.Code, refused.Reason, "see `migctl migration show`");
     }
 
@@ -220,6 +233,7 @@ public sealed class CoordinatorMachine
             // Put off, the machine was never paused: the destination holds nothing complete.
             SwitchedOver = e.Phase == MigrationPhase.Quiescing || (state.SwitchedOver && e.Phase != MigrationPhase.PreCopy),
         },
+        CoordinatorEvent.BandwidthChosen e => state with { Bandwidth = e },
         CoordinatorEvent.TookOver e => state with { Fence = state.Fence with { Term = e.Term }, By = e.By },
         CoordinatorEvent.ReleaseOverdue => state with { ReleaseOverdue = true },
         CoordinatorEvent.CancelRequested => state with { CancelRequested = true },
@@ -253,6 +267,7 @@ public sealed class CoordinatorMachine
         DestinationPrepared e => s with { Prepared = e },
         TransferReopened e => s with { Reopened = e },
         ReadyToSwitch e => s with { Readiness = e.Readiness },
+        BandwidthLimited e => s with { BandwidthHeard = Math.Max(s.BandwidthHeard, e.Change) },
         SetupCollected e => s with { Setup = e },
         FinalStateSent e => s with { Sent = e },
         DestinationVerified e => s with { Verified = e },
@@ -297,8 +312,11 @@ public sealed class CoordinatorMachine
             [
                 Send(new StartPreCopy(
                     id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime, plan.PlainAcceptedBy,
-                    plan.VerifyFull)),
+                    plan.VerifyFull, plan.MaxBytesPerSecond)),
                 .. Reconnect(state, plan),
+                .. state.Bandwidth is { } chosen && chosen.Change > state.BandwidthHeard
+                    ? [Send(new LimitBandwidth(id, guest, fence, chosen.MaxBytesPerSecond, chosen.Change))]
+                    : Array.Empty<CoordinatorEffect>(),
             ],
             MigrationPhase.Verifying when state.SourceDied => [],
             MigrationPhase.Quiescing or MigrationPhase.StopAndCopy or MigrationPhase.Verifying =>

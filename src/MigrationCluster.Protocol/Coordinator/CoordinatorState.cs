@@ -36,6 +36,8 @@ public enum MigrationPhase
 /// <param name="DestinationHostDead">the same of the destination. Whether its fence file holds a permit cannot be read.</param>
 /// <param name="ReleaseOverdue">the guest runs on the destination, but the source has not released its copy in time.</param>
 /// <param name="By">the node that coordinates under the fence's term; null: a journal of an earlier release.</param>
+/// <param name="Bandwidth">what an operator has chosen since the plan; null: nothing.</param>
+/// <param name="BandwidthHeard">up to which change the source has told that it keeps to it.</param>
 /// <param name="Refused">the failure is a refusal: nothing was wrong but the match.</param>
 public sealed record CoordinatorState(
     MigrationPhase Phase,
@@ -60,7 +62,9 @@ public sealed record CoordinatorState(
     bool SourceHostDead = false,
     bool DestinationHostDead = false,
     int Readiness = 0,
-    HostName? By = null)
+    HostName? By = null,
+    CoordinatorEvent.BandwidthChosen? Bandwidth = null,
+    int BandwidthHeard = 0)
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,
@@ -71,6 +75,9 @@ public sealed record CoordinatorState(
     public bool AwaitsTheRow => (Decision == OwnershipDecision.Undecided && (Phase == MigrationPhase.Committing
             || (Phase == MigrationPhase.RollingBack && Yielded)))
         || (Phase == MigrationPhase.Resuming && DestinationGone);
+
+    /// <summary>Of the transfer while the guest runs; null: as fast as it can.</summary>
+    public long? MaxBytesPerSecond => Bandwidth is { } chosen ? chosen.MaxBytesPerSecond : Plan?.MaxBytesPerSecond;
 
     /// <summary>Nothing of the incoming guest can run any more.</summary>
     public bool DestinationGone => DestinationDone || DestinationHostDead;

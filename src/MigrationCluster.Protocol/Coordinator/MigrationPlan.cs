@@ -11,6 +11,7 @@ namespace MigrationCluster.Protocol.Coordinator;
 /// <param name="Findings">what planning learned besides; null: a plan of an earlier release.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed between hosts; null: beyond loopback it is sealed.</param>
 /// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
+/// <param name="MaxBytesPerSecond">of the transfer while the guest runs, as it begins; null: as fast as it can.</param>
 public sealed record MigrationPlan(
     MigrationId Migration,
     GuestName Guest,
@@ -23,7 +24,8 @@ public sealed record MigrationPlan(
     string? UnknownAcceptedBy = null,
     PlanFindings? Findings = null,
     string? PlainAcceptedBy = null,
-    bool VerifyFull = false);
+    bool VerifyFull = false,
+    long? MaxBytesPerSecond = null);
 
 /// <summary>What planning learned and an operator may ask for later.</summary>
 /// <param name="Unknown">what nobody could tell, and was accepted by name; empty unless somebody did.</param>

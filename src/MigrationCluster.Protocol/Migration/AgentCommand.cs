@@ -15,6 +15,7 @@ namespace MigrationCluster.Protocol.Migration;
 [JsonDerivedType(typeof(CheckSetup), "check-setup")]
 [JsonDerivedType(typeof(StartPreCopy), "start-pre-copy")]
 [JsonDerivedType(typeof(ReconnectTransfer), "reconnect-transfer")]
+[JsonDerivedType(typeof(LimitBandwidth), "limit-bandwidth")]
 [JsonDerivedType(typeof(SwitchOver), "switch-over")]
 [JsonDerivedType(typeof(YieldGuest), "yield-guest")]
 [JsonDerivedType(typeof(RunGuest), "run-guest")]
@@ -65,9 +66,10 @@ public sealed record CheckSetup(
 /// <param name="Token">secret of this session, hexadecimal.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 /// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
+/// <param name="MaxBytesPerSecond">of this transfer while the guest runs; null: as fast as it can.</param>
 public sealed record StartPreCopy(
     MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null, bool VerifyFull = false)
+    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: the destination's daemon was restarted and its data plane is open again, elsewhere. Answered by
@@ -75,6 +77,11 @@ public sealed record StartPreCopy(
 /// <param name="Opening">number of that opening, from 1; an order of an earlier one is old news.</param>
 public sealed record ReconnectTransfer(
     MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, int Opening)
+    : AgentCommand(Migration, Guest, Fence);
+
+/// <summary>Source: from now on keep to another bandwidth. Answered by <see cref="BandwidthLimited"/>, if the transfer is not over.</summary>
+/// <param name="Change">number of that change, from 1; an order of an earlier one is old news.</param>
+public sealed record LimitBandwidth(MigrationId Migration, GuestName Guest, Fence Fence, long? MaxBytesPerSecond, int Change)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: pause, quiesce, stop, send the rest. Answered by <see cref="FinalStateSent"/>.</summary>

@@ -22,6 +22,7 @@ namespace MigrationCluster.Protocol.Migration;
 [JsonDerivedType(typeof(TransferRedirected), "transfer-redirected")]
 [JsonDerivedType(typeof(TransferClosed), "transfer-closed")]
 [JsonDerivedType(typeof(TransferReopened), "transfer-reopened")]
+[JsonDerivedType(typeof(BandwidthLimited), "bandwidth-limited")]
 [JsonDerivedType(typeof(IterationFinished), "iteration-finished")]
 [JsonDerivedType(typeof(ReadyToSwitch), "ready-to-switch")]
 [JsonDerivedType(typeof(SwitchOverStarted), "switch-over-started")]
@@ -100,7 +101,7 @@ public sealed record SetupCollected(
 
 public sealed record PreCopyStarted(
     MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null, bool VerifyFull = false)
+    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null)
     : AgentEvent(Migration, At);
 
 /// <summary>Either side: a device stands in this state now.</summary>
@@ -130,6 +131,11 @@ public sealed record TransferReopened(
 
 /// <summary>Source: connections to the destination are up, dirty logs run.</summary>
 public sealed record TransferOpened(MigrationId Migration, DateTimeOffset At) : AgentEvent(Migration, At);
+
+/// <summary>Source: the transfer keeps to another bandwidth, in this daemon's next life too.</summary>
+/// <param name="Change">which <see cref="LimitBandwidth"/> it answers.</param>
+public sealed record BandwidthLimited(MigrationId Migration, DateTimeOffset At, long? MaxBytesPerSecond, int Change)
+    : AgentEvent(Migration, At);
 
 /// <param name="Bytes">page and device bytes sent in this pass.</param>
 /// <param name="RemainingBytes">dirtied while the pass ran, pages and devices.</param>

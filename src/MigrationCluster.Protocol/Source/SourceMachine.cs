@@ -73,7 +73,9 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             StartPreCopy or SwitchOver or YieldGuest when s.Phase == SourcePhase.Died => Accept(),
 
             StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
-                Accept(new PreCopyStarted(s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy, start.VerifyFull)),
+                Accept(new PreCopyStarted(
+                    s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy, start.VerifyFull,
+                    start.MaxBytesPerSecond)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
 
             // Before the machine is paused the switchover is put off until there is a connection again.
@@ -82,6 +84,11 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             ReconnectTransfer to when Transfers(s) && to.Opening > s.Opening => Accept(Redirected(s, to, at)),
             // Old news, or too early or too late: where it matters it is sent again.
             ReconnectTransfer => Accept(),
+
+            LimitBandwidth limit when Transfers(s) && limit.Change > s.BandwidthChange =>
+                Accept(new BandwidthLimited(s.Migration, at, limit.MaxBytesPerSecond, limit.Change)),
+            // Old news, or too late to matter; too early, it is sent again.
+            LimitBandwidth => Accept(),
 
             // Put off: pre-copy goes on, or has come to another readiness, and the coordinator hears of it in its own time.
             SwitchOver over when s.Failure is null && s.Readiness > 0 && (s.Phase == SourcePhase.PreCopy
@@ -352,6 +359,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             MaxDowntime = e.MaxDowntime,
             PlainAcceptedBy = e.PlainAcceptedBy,
             VerifyFull = e.VerifyFull,
+            MaxBytesPerSecond = e.MaxBytesPerSecond,
         },
         TransferOpened => state with { TransferOpen = true, LostAt = null },
         TransferLost e => state with { TransferOpen = false, LostAt = e.At },
@@ -363,6 +371,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             TransferOpen = false,
             LostAt = state.LostAt ?? e.At,
         },
+        BandwidthLimited e => state with { MaxBytesPerSecond = e.MaxBytesPerSecond, BandwidthChange = e.Change },
         DeviceStateReached e => state.With(e.Device, e.State, e.Standing),
         IterationFinished e => state with
         {

@@ -36,6 +36,8 @@ public enum SourcePhase
 /// <param name="Readiness">how often it has been ready to switch over; in PreCopy again after it was, the switchover was put off.</param>
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 /// <param name="VerifyFull">a hash of all of RAM is sent with the manifest.</param>
+/// <param name="MaxBytesPerSecond">of the transfer while the guest runs; null: as fast as it can.</param>
+/// <param name="BandwidthChange">which change of it that was; 0: none, it is as it began.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record SourceState(
     SourcePhase Phase,
@@ -56,7 +58,9 @@ public sealed record SourceState(
     DateTimeOffset? LostAt = null,
     DateTimeOffset? PausedAt = null,
     string? PlainAcceptedBy = null,
-    bool VerifyFull = false)
+    bool VerifyFull = false,
+    long? MaxBytesPerSecond = null,
+    int BandwidthChange = 0)
 {
     public static readonly SourceState New = new(
         SourcePhase.New, default, default, default, ImmutableSortedDictionary<string, PlannedDevice>.Empty,

@@ -27,6 +27,7 @@ public sealed class ExplorerTests
     [InlineData("two-attempts")]
     [InlineData("host-proven-dead")]
     [InlineData("failing-effects")]
+    [InlineData("bandwidth-changes")]
     [InlineData("everything")]
     [InlineData("from-switchover")]
     public void Larger_ones_break_nothing_up_to_a_bound(string name)

@@ -13,7 +13,7 @@ public sealed class ClusterCommandsTests
         Assert.Equal(0, ran.Code);
         string[] lines = ran.Output.TrimEnd().Split('\n');
         Assert.Equal(2, lines.Length);
-        Assert.Matches("^alpha +http://127.0.0.1:7101 +coordinator +up +4096 MiB +3072 MiB +web +gpu-256,net-basic", lines[1]);
+        Assert.Matches("^alpha +http://127.0.0.1:7101 +coordinator +up +4096 MiB +3072 MiB +unlimited +web +gpu-256,net-basic", lines[1]);
     }
 
     [Fact]

@@ -17,8 +17,10 @@ internal static class FleetMigrations
     /// <param name="to">null: the best of all hosts.</param>
     public static Task<MigrationView> MigrateAsync(
         this Fleet fleet, string? to, string guest = Fleet.Guest, string? acceptUnknownBy = null, int? maxDowntimeMs = null,
-        bool verifyFull = false) =>
-        fleet.First.MigrateAsync(new MigrateRequest(guest, to, maxDowntimeMs ?? MaxDowntimeMs, acceptUnknownBy, VerifyFull: verifyFull), default);
+        bool verifyFull = false, long? maxBytesPerSecond = null) => fleet.First.MigrateAsync(
+            new MigrateRequest(
+                guest, to, maxDowntimeMs ?? MaxDowntimeMs, acceptUnknownBy, VerifyFull: verifyFull, MaxBytesPerSecond: maxBytesPerSecond),
+            default);
 
     /// <summary>However often its connections and daemons were lost, hardly anything was sent twice.</summary>
     public static void AssertSentOnce(this MigrationView view)

@@ -129,6 +129,9 @@ public sealed class TestNode : IAsyncDisposable
         public Task<Answer<MigrationView>> WatchAsync(string id, long afterVersion, CancellationToken cancellationToken) =>
             Task.FromResult<Answer<MigrationView>>(Unknown);
 
+        public Task<Answer<MigrationView>> LimitBandwidthAsync(string id, BandwidthRequest request, CancellationToken cancellationToken) =>
+            Task.FromResult<Answer<MigrationView>>(Unknown);
+
         public Task<Answer<MigrationView>> CancelAsync(string id, CancellationToken cancellationToken) =>
             Task.FromResult<Answer<MigrationView>>(Unknown);
     }

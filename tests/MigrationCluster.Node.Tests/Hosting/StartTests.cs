@@ -23,6 +23,8 @@ public sealed class StartTests : IDisposable
     [InlineData("""{"memoryMiB":4096,"templates":{"n":{"model":"disk"}}}""", "templates.n: device model 'disk' is unknown")]
     [InlineData("""{"memoryMiB":4096,"templates":{"n":{"model":"net","parameters":{"queues":"0"}}}}""", "templates.n: ")]
     [InlineData("""{"memoryMiB":1,"templates":{}}""", "memoryMiB is 1")]
+    [InlineData("""{"memoryMiB":4096,"templates":{},"bandwidth":"fast"}""", "bandwidth is fast; it is a whole number with MiB/s")]
+    [InlineData("""{"memoryMiB":4096,"templates":{},"bandwidth":"1Mbit/s"}""", "bandwidth is 1Mbit/s; it is 1MiB/s to")]
     [InlineData("""{"memoryMiB":4096,""", "malformed at $")]
     [InlineData("null", "null")]
     public void A_wrong_configuration_is_refused_naming_file_and_field(string json, string expected)

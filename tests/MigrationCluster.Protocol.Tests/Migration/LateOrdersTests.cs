@@ -33,6 +33,7 @@ public sealed class LateOrdersTests
         orders.Give(new StartPreCopy(Id, Guest, At, "127.0.0.1:1", "00", Second));
         orders.Tell(new SourceCommand.TransferConnected(0, default));
         orders.MoveWhile(story.MoveAll, () => story.Pending[0] is SourceEffect.MoveDevice);
+        orders.Give(new LimitBandwidth(Id, Guest, At, 1 << 20, 1));
         orders.Tell(new SourceCommand.IterationEnded(1, 10, 40960, Second, 0, 1e9, 0, InitialBytesLoaded: true, default));
         orders.Give(new SwitchOver(Id, Guest, At, Second));
         orders.MoveWhile(story.MoveAll, () => story.State.Phase < SourcePhase.Copying);
@@ -112,7 +113,7 @@ public sealed class LateOrdersTests
     [
         new PrepareDestination(id, Guest, fence, "{}"), new CollectSetup(id, Guest, fence), new CheckSetup(id, Guest, fence, NoRecords),
         new StartPreCopy(id, Guest, fence, "127.0.0.1:1", "00", Second), new ReconnectTransfer(id, Guest, fence, "127.0.0.1:2", "01", 1),
-        new SwitchOver(id, Guest, fence, Second), new YieldGuest(id, Guest, fence), new RunGuest(id, Guest, fence),
+        new LimitBandwidth(id, Guest, fence, 1 << 20, 1), new SwitchOver(id, Guest, fence, Second), new YieldGuest(id, Guest, fence), new RunGuest(id, Guest, fence),
         new ReleaseGuest(id, Guest, fence), new KeepGuest(id, Guest, fence), new DiscardIncoming(id, Guest, fence),
         new ProveNeverRan(id, Guest, fence),
     ];

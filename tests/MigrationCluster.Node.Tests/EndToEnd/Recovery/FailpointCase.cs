@@ -18,6 +18,9 @@ public enum Story
     /// <summary>An operator cancels during pre-copy.</summary>
     Cancelled,
 
+    /// <summary>An operator lifts, during pre-copy, the limit that the transfer began with and could not end with.</summary>
+    Limited,
+
     /// <summary>The coordinator dies in Negotiating; whoever takes the migration on raises the term.</summary>
     TakenOver,
 
@@ -76,6 +79,7 @@ public sealed record FailpointCase(
             "KeepRequested", "KeepVoted", "DiscardRequested", "Discard", "Raised", "Kept"]),
         (Story.SourceFails, ["SourceFailed"]),
         (Story.Cancelled, ["CancelRequested"]),
+        (Story.Limited, ["BandwidthChosen", "BandwidthLimited", "LimitBandwidth"]),
         (Story.TakenOver, ["TookOver", "FenceRaised"]),
         (Story.SourceGuestDies, ["SourceGuestDied"]),
         (Story.NeverRan, ["ProofRequested", "ProvenNeverRan", "ProveNeverRan"]),

@@ -21,11 +21,15 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
     /// <summary>No pass is followed by a downtime as short as this: what the blackout costs besides bytes is more.</summary>
     private const int Unreachable = 50;
 
+    /// <summary>A guest that is dirtied faster than this never arrives.</summary>
+    private const long TooSlow = 1 << 20;
+
     private readonly Dictionary<string, Armed> _armed = [];
     private string _source = "";
     private string _destination = "";
     private readonly Dictionary<string, int> _deaths = [];
     private int _stopped;
+    private Task _asking = Task.CompletedTask;
 
     /// <summary>It must have died once for its failpoint to be reached.</summary>
     private bool DiesTwice => it is { Story: Story.TakenOver, Where: "coordinator" };
@@ -56,6 +60,7 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
         }
 
         await fleet.UntilJoinedAsync();
+        await _asking;
         var ended = await SettledAsync(known);
         Outcome = await new KillVerdict(fleet, it, _source, _destination).JudgeAsync(ended, observer);
         foreach (string host in _armed.Keys.Where(host => !_deaths.ContainsKey(host))) await fleet.RestartNodeAsync(host, null);
@@ -131,16 +136,33 @@ internal sealed class KillRun(Fleet fleet, FailpointCase it)
             }
 
             _stopped = Fired(DaemonLog(_source), Opened);
-            var migration = await fleet.MigrateAsync(_destination, maxDowntimeMs: it.Story == Story.NeverFits ? Unreachable : null);
-            if (it.Story != Story.Cancelled) return;
+            var migration = await fleet.MigrateAsync(
+                _destination, maxDowntimeMs: it.Story == Story.NeverFits ? Unreachable : null,
+                maxBytesPerSecond: it.Story == Story.Limited ? TooSlow : null);
+            if (it.Story is not (Story.Cancelled or Story.Limited)) return;
             await fleet.UntilPhaseAsync(migration.Id, FleetMigrations.PreCopy);
-            await fleet.Client.CancelMigrationAsync(migration.Id, default);
+            if (it.Story == Story.Cancelled) await fleet.Client.CancelMigrationAsync(migration.Id, default);
+            else _asking = LiftAsync(migration.Id);
         }
         catch (ApiException) when (fleet.Node(Fleet.Coordinator).HasEnded || it.Where == "coordinator")
         {
             // That is what it was armed for.
         }
     }
+
+    /// <summary>As an operator would: until somebody has taken it down.</summary>
+    private Task LiftAsync(string migration) => Eventually.TrueAsync("the limit is lifted", async () =>
+    {
+        try
+        {
+            await fleet.Client.LimitMigrationAsync(migration, new BandwidthRequest(null), default);
+            return true;
+        }
+        catch (ApiException error) when (error.HttpStatus is ApiException.Unreachable or 503)
+        {
+            return false;
+        }
+    });
 
     /// <summary>What else the story wants to go wrong, while the process that it would disturb stands still.</summary>
     private async Task InterfereAsync()
