@@ -141,7 +141,7 @@ internal sealed class SimulatedFleet
     public void Break(int host, int guest, DeviceName device)
     {
         if (_world.Guests.Find(_hosts[host].Name, Guest(guest)) is { Alive: true } process)
-            _world.Guests.Set(Guest(guest), process.Break(device));
+            _world.Break(process, device);
     }
 
     public void Jump(int host, TimeSpan by)

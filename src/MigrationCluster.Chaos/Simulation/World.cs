@@ -53,4 +53,11 @@ internal sealed class World
         Guests.Set(guest.Fence.Guest, Build.Surroundings.Die(guest));
         Observer.OnDeath(guest.Fence.Guest);
     }
+
+    /// <summary>A device dies alone; with it, on a destination that has no permit yet, the copy is no longer complete.</summary>
+    public void Break(ModelGuest guest, DeviceName device)
+    {
+        Guests.Set(guest.Fence.Guest, guest.Break(device));
+        Observer.OnDeath(guest.Fence.Guest);
+    }
 }
