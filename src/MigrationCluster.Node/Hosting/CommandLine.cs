@@ -30,6 +30,9 @@ public static class CommandLine
           { "memoryMiB": 4096,
             "templates": { "net-basic": { "model": "net", "parameters": { "queues": "2" } } } }
 
+        and, if it is to be limited, what its outgoing migrations together may take of the network: "bandwidth": "1Gbit/s".
+        `migctl node set` changes that while it runs.
+
         Any number of nodes may coordinate one cluster when they share a PostgreSQL database:
 
           mc-node --name a ... --coordinator --engine postgres --connection 'Host=db.example;Database=fleet;Username=mc'
@@ -88,7 +91,7 @@ public static class CommandLine
         };
         var config = new Option<string>("--config")
         {
-            Description = "configuration file (JSON): memory and device templates",
+            Description = "configuration file (JSON): memory, device templates, bandwidth",
             HelpName = "FILE",
             Required = true,
         };

@@ -256,7 +256,9 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         {
             SwitchNow now => Accept(finished, new ReadyToSwitch(s.Migration, e.At, now.PredictedDowntime, s.Readiness + 1)),
             GiveUp giveUp => Accept(finished,
-                new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", giveUp.Reason)),
+                new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", s.MaxBytesPerSecond is { } most
+                    ? $"{giveUp.Reason}; an operator has the transfer keep to {most / (double)(1 << 20):F0} MiB/s"
+                    : giveUp.Reason)),
             _ => Accept(finished),
         };
     }

@@ -123,6 +123,18 @@ public sealed class BandwidthTests
     }
 
     [Fact]
+    public void A_transfer_that_cannot_end_under_its_limit_is_given_up_naming_it()
+    {
+        SourceReachesPreCopy(20 * MiB);
+        for (int pass = 1; _source.State.Failure is null; pass++)
+            _source.Tell(new SourceCommand.IterationEnded(
+                pass, 9, 40 * MiB, TimeSpan.FromSeconds(2), 40 * MiB, 20 * MiB, 20 * MiB, InitialBytesLoaded: true, default));
+        var failed = Assert.IsType<SourceFailed>(_source.Events[^1]);
+        Assert.Equal("pre-copy.no-convergence", failed.Code);
+        Assert.Contains("keep to 20 MiB/s", failed.Reason);
+    }
+
+    [Fact]
     public void Too_early_or_too_late_at_the_source_it_changes_nothing()
     {
         var order = new LimitBandwidth(Id, Guest, At, MiB, 1);
