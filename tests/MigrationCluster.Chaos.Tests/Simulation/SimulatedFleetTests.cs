@@ -34,7 +34,13 @@ public sealed class SimulatedFleetTests
     [InlineData(11063)]
     [InlineData(14870)]
     [InlineData(25148)]
-    public void A_seed_that_once_broke_something_no_longer_does(int seed) => Assert.Null(new SimulatedFleet(seed).Run());
+    public void A_seed_that_once_broke_something_no_longer_does(int seed)
+    {
+        var plan = Plan.Of(seed);
+        // As it was then: operators chose no bandwidths.
+        Assert.Null(new SimulatedFleet(seed, plan: plan, only:
+            [.. plan.Incidents.Where(incident => !incident.Words.Contains("bandwidth", StringComparison.Ordinal))]).Run());
+    }
 
     [Theory]
     [InlineData(7)]
