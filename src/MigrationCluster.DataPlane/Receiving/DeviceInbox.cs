@@ -7,19 +7,22 @@ namespace MigrationCluster.DataPlane.Receiving;
 
 /// <summary>
 /// One device's frames between the connection and the device: 8 places, so that a slow device does not keep the channel
-/// from the others. The check is made on the copy that the device gets.
+/// from the others. The check is made on the copy that the device gets. Full chunks that wait go to the device together, up to 1 MiB:
+/// each call of it goes there and back through two processes, and a state of gigabytes by 256 KiB took three times as long.
 /// </summary>
-/// <remarks>Memory: buffers grow to the chunks that come; at most 8 * 256 KiB = 2 MiB a device.</remarks>
+/// <remarks>Memory: 8 * 256 KiB = 2 MiB a device, side by side, of which only what chunks have touched is there.</remarks>
 /// <param name="standing">where the device's stream goes on.</param>
 internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, BreakFunnel funnel, TransferMeter meter)
 {
     private const int Places = DeviceLane.MaxFrames;
-    private const int SmallestBufferBytes = 4096;
+    private const int PlaceBytes = DataPlaneWire.MaxDeviceChunkBytes;
+    private const int MostTogether = 4;
 
     private readonly Lock _lock = new();
     private readonly AsyncSignal _filled = new();
-    private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(_ => new Place())];
+    private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(number => new Place(number))];
     private readonly int _device = standing.Device;
+    private byte[]? _bytes; // of all places; null until a chunk comes
     private int _oldest, _count;
     private ulong _accepted = standing.Bytes;
     private uint _crc = standing.Crc32C;
@@ -44,16 +47,21 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
                 while (Peek() is { } place)
                 {
                     Check(place);
+                    int together = CountTogether(place);
                     try
                     {
-                        await GiveAsync(place);
+                        await GiveAsync(place, together);
                     }
                     catch (Exception exception) when (!funnel.Stopping.IsCancellationRequested)
                     {
                         throw Wrong(TransferFailureReason.DeviceSinkFailed, exception.Message, exception);
                     }
-                    Accept(place);
-                    acknowledge(place.Header.Sequence, place.Length);
+                    for (; together > 0; together--)
+                    {
+                        var (sequence, length) = (Peek()!.Header.Sequence, Peek()!.Length);
+                        Accept(Peek()!);
+                        acknowledge(sequence, length);
+                    }
                 }
                 await _filled.WaitAsync(funnel.Stopping);
             }
@@ -80,10 +88,27 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
                 $"the stream of {_accepted} bytes has CRC-32C {_crc:x8}, on the source {header.Count:x8}");
     }
 
-    private ValueTask GiveAsync(Place place) => place.Header.Kind switch
+    /// <summary>How many full chunks, with this one as the first and any as the last, lie side by side, follow each other and are right. One
+    /// that is not is met when it is the first.</summary>
+    private int CountTogether(Place first)
+    {
+        int waiting;
+        lock (_lock) waiting = Math.Min(_count, Math.Min(MostTogether, Places - first.Number));
+        for (int together = 1; ; together++)
+        {
+            var last = _places[first.Number + together - 1];
+            if (together >= waiting || last.Length < PlaceBytes) return together;
+            var next = _places[last.Number + 1];
+            if (next.Header.Kind != FrameKind.DeviceChunk || next.Header.First != last.Header.First + PlaceBytes || next.Computed != next.Check)
+                return together;
+        }
+    }
+
+    private ValueTask GiveAsync(Place place, int together) => place.Header.Kind switch
     {
         FrameKind.DeviceChunk => sink.WriteAsync(
-            _device, place.Header.First, place.Buffer.AsMemory(0, place.Length), funnel.Stopping),
+            _device, place.Header.First,
+            _bytes.AsMemory(place.Number * PlaceBytes, (together - 1) * PlaceBytes + _places[place.Number + together - 1].Length), funnel.Stopping),
         FrameKind.InitialBytesEnd => sink.EndInitialBytesAsync(_device, funnel.Stopping),
         _ => sink.EndAsync(_device, place.Header.First, (uint)place.Header.Count, funnel.Stopping),
     };
@@ -122,10 +147,8 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
         if (place.Length > 0)
         {
             place.Check = System.Buffers.Binary.BinaryPrimitives.ReadUInt32LittleEndian(payload);
-            if (place.Buffer.Length < place.Length)
-                place.Buffer = GC.AllocateUninitializedArray<byte>(
-                    (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(place.Length, SmallestBufferBytes)));
-            place.Computed = Crc32C.Copy(payload[sizeof(uint)..], place.Buffer.AsSpan(0, place.Length));
+            _bytes ??= GC.AllocateUninitializedArray<byte>(Places * PlaceBytes);
+            place.Computed = Crc32C.Copy(payload[sizeof(uint)..], _bytes.AsSpan(place.Number * PlaceBytes, place.Length));
         }
         lock (_lock) _count++;
         _filled.Set();
@@ -137,11 +160,11 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
         lock (_lock) return _count == 0 ? null : _places[_oldest];
     }
 
-    private sealed class Place
+    private sealed class Place(int number)
     {
+        internal readonly int Number = number;
         internal FrameHeader Header;
         internal uint Check, Computed; // as it was sent, and of the copy that is here
         internal int Length;
-        internal byte[] Buffer = [];
     }
 }
