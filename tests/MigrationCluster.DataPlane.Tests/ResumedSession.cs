@@ -93,20 +93,6 @@ internal sealed class ResumedSession : IAsyncDisposable
         return pages;
     }
 
-    /// <returns>how many pages are dirty now.</returns>
-    internal long Dirty(Random random, int writes)
-    {
-        var dirty = new PageBitmap(Source.Layout.PageCount);
-        for (int i = 0; i < writes; i++)
-        {
-            long page = random.NextInt64(dirty.PageCount);
-            random.NextBytes(Source.Page(page)[..64]);
-            dirty[page] = true;
-        }
-        Source.Mapped.Ledger.Owe(dirty);
-        return dirty.Count();
-    }
-
     public async ValueTask DisposeAsync()
     {
         await Sender.DisposeAsync();
