@@ -105,16 +105,30 @@ internal sealed class BenchGuest : IAsyncDisposable
         }
     }
 
+    internal static string Executable { get; } = ExecutableOf("MigrationCluster.Guest", "mc-guest");
+
+    /// <summary>artifacts/bin/PROJECT/CONFIGURATION/: it was built in the same configuration.</summary>
+    internal static string ExecutableOf(string project, string name)
+    {
+        string here = AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar);
+        return Path.GetFullPath(Path.Combine(here, "..", "..", project, Path.GetFileName(here), name));
+    }
+
+    /// <summary>The RAM of the guest process of a directory, as a file.</summary>
+    internal static FileStream OpenRam(string directory)
+    {
+        string process = File.ReadAllText(Path.Combine(directory, GuestFiles.ProcessId)).Trim();
+        string descriptor = Directory.EnumerateFiles($"/proc/{process}/fd")
+            .First(file => new FileInfo(file).LinkTarget?.Contains("guest-ram", StringComparison.Ordinal) == true);
+        return new FileStream(descriptor, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 1 << 20);
+    }
+
     private static Process Launch(string directory)
     {
-        // artifacts/bin/<project>/<configuration>/: the guest was built in the same configuration.
-        string here = AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar);
-        string guest = Path.GetFullPath(Path.Combine(
-            here, "..", "..", "MigrationCluster.Guest", Path.GetFileName(here), "mc-guest"));
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add("exec \"$0\" run --directory \"$1\" 2>>\"$1/guest.log\"");
-        start.ArgumentList.Add(guest);
+        start.ArgumentList.Add(Executable);
         start.ArgumentList.Add(directory);
         return Process.Start(start)!;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using MigrationCluster.Benchmarks;
 using MigrationCluster.Benchmarks.Compat;
 using MigrationCluster.Benchmarks.DataPlane;
@@ -15,6 +16,11 @@ try
     return args switch
     {
         ["dataplane", .. var only] => await DataPlaneBenchmark.RunAsync(Console.Out, new Figures(Console.Out), only, interrupt.Token),
+        ["scaling"] => await ScalingBenchmark.RunAsync(Console.Out, new Figures(Console.Out), interrupt.Token),
+        ["hops"] => await HopBenchmark.RunAsync(Console.Out, new Figures(Console.Out), interrupt.Token),
+        ["idle-guest"] => await IdleGuestBenchmark.RunAsync(new Figures(Console.Out), IdleGuestBenchmark.DefaultMiB, interrupt.Token),
+        ["idle-guest", var memory] when int.TryParse(memory, NumberStyles.None, CultureInfo.InvariantCulture, out int memoryMiB) && memoryMiB >= 256 =>
+            await IdleGuestBenchmark.RunAsync(new Figures(Console.Out), memoryMiB, interrupt.Token),
         ["compat"] => await CompatBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
         _ => Usage(),
     };
@@ -28,10 +34,13 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: MigrationCluster.Benchmarks dataplane [WORD...] | compat
+        usage: MigrationCluster.Benchmarks dataplane [WORD...] | scaling | hops | idle-guest [MIB] | compat
 
           dataplane   guest pages and device state over loopback, against C, TLS and a memory copy; with words, only what has
                       one of them in its name, without bars
+          scaling     pages over 1 to 8 channels, and of 1 to 16 migrations side by side
+          hops        device state's way, hop by hop, beside pages
+          idle-guest  a guest of 8 GiB, or of MIB, 60 % of it holes, between two daemons: time, bytes, and the daemons' memory
           compat      compatibility matrix and candidate search over 1,000 hosts, save_setup of 8 devices over loopback
 
         One line a figure: `name: value unit`. Exit status 1 when a ratio or an allocation misses its bar, 2 on wrong usage.

@@ -38,8 +38,13 @@ internal sealed unsafe partial class BenchRam : MemoryManager<byte>
     /// <summary>Makes it RAM that was never written: all of it is a hole again, and nothing is known of a page.</summary>
     internal void PunchOut()
     {
-        if (Allocate(_file, KeepSize | PunchHole, 0, _size) != 0) throw new IOException($"fallocate: errno {Marshal.GetLastPInvokeError()}");
+        Punch(_file, 0, _size);
         NativeMemory.Clear((void*)_digests, (nuint)Mapped.Layout.PageCount * sizeof(uint));
+    }
+
+    internal static void Punch(SafeFileHandle file, long offset, long length)
+    {
+        if (Allocate(file, KeepSize | PunchHole, offset, length) != 0) throw new IOException($"fallocate: errno {Marshal.GetLastPInvokeError()}");
     }
 
     public override Span<byte> GetSpan() => new((void*)_base, _size);

@@ -40,10 +40,17 @@ internal sealed class BenchSession : IAsyncDisposable
         CancellationToken cancellationToken) =>
         OpenAsync(source, destination, sink, devices: 1, options, TransferMode.Plain, cancellationToken);
 
-    internal Task SendPagesAsync(CancellationToken cancellationToken)
+    internal async Task SendPagesAsync(CancellationToken cancellationToken)
     {
         _pages.SetAll();
-        return Sender.SendPagesAsync(_pages, findHoles: true, cancellationToken);
+        try
+        {
+            await Sender.SendPagesAsync(_pages, findHoles: true, cancellationToken);
+        }
+        catch (TransferFailedException) when (_receiver.Failure is { } why)
+        {
+            throw new InvalidOperationException($"the destination: {why}");
+        }
     }
 
     internal Task<double> AllocatedPerPageAsync(CancellationToken cancellationToken) => Measured.AllocatedByMoreAsync(
