@@ -87,22 +87,33 @@ public sealed unsafe partial class MappedGuestRam
     /// <param name="end">first page after it.</param>
     internal void NextData(long page, out long first, out long end)
     {
+        first = FirstData(page);
         int window = WindowOf(page, out long windowEnd);
-        long windowFirst = Layout.FirstPageOf(window);
-        long offset = (long)_windows[window].FileOffset;
-        long data = Seek(_windows[window].File, offset + (page - windowFirst) * PageSizeBytes, SeekData);
-        if (data < 0 && Marshal.GetLastPInvokeError() == NoSuchAddress)
+        if (first == windowEnd)
         {
-            first = end = windowEnd;
+            end = windowEnd;
             return;
         }
-        // A file system that knows no holes has data everywhere.
-        first = data < 0 ? page : Math.Clamp(windowFirst + (data - offset) / PageSizeBytes, page, windowEnd);
-        long hole = data < 0 ? -1 : Seek(_windows[window].File, data, SeekHole);
-        end = hole < 0
-            ? windowEnd
-            : Math.Clamp(windowFirst + (hole - offset + PageSizeBytes - 1) / PageSizeBytes, first, windowEnd);
+        long hole = Seek(_windows[window].File, OffsetOf(window, first), SeekHole);
+        end = hole < 0 ? windowEnd : Math.Clamp(PageAt(window, hole + PageSizeBytes - 1), first, windowEnd);
     }
+
+    /// <summary>The first page at or after <paramref name="page"/> that holds data, or the window's end. Asking where that data ends is dear:
+    /// the file's pages are looked at one by one until a hole comes.</summary>
+    private long FirstData(long page)
+    {
+        int window = WindowOf(page, out long windowEnd);
+        long data = Seek(_windows[window].File, OffsetOf(window, page), SeekData);
+        if (data >= 0) return Math.Clamp(PageAt(window, data), page, windowEnd);
+        // A file system that knows no holes has data everywhere.
+        return Marshal.GetLastPInvokeError() == NoSuchAddress ? windowEnd : page;
+    }
+
+    private long OffsetOf(int window, long page) =>
+        (long)_windows[window].FileOffset + (page - Layout.FirstPageOf(window)) * PageSizeBytes;
+
+    private long PageAt(int window, long offset) =>
+        Layout.FirstPageOf(window) + (offset - (long)_windows[window].FileOffset) / PageSizeBytes;
 
     /// <summary>Makes pages read as zero without touching those that do already, and notes their digest.</summary>
     internal void ClearPages(long firstPage, long count)
@@ -111,12 +122,13 @@ public sealed unsafe partial class MappedGuestRam
         long last = firstPage + count;
         for (long page = firstPage; page < last;)
         {
-            NextData(page, out long data, out long dataEnd);
-            for (page = data; page < dataEnd && page < last; page++)
+            long data = FirstData(page);
+            if (data == page)
             {
-                var bytes = Pages(page, 1);
+                var bytes = Pages(page++, 1);
                 if (!ZeroPage.IsZero(bytes)) bytes.Clear();
             }
+            else page = data;
         }
         const int slice = 1 << 20;
         for (long page = firstPage; page < last; page += slice)

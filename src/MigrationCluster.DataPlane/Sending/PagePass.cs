@@ -11,25 +11,27 @@ namespace MigrationCluster.DataPlane.Sending;
 /// <remarks>
 /// A hole longer than a range, as the file tells of it when the pass begins, goes whole to the channel of its first page: of zeros any number
 /// fits into one frame. No page is dealt twice in a pass, and none of a pass is under way any more when the next one begins, so nothing
-/// overtakes it. What the guest writes there meanwhile is sent with it or not, and is dirty in any case.
+/// overtakes it. The file is asked once, when the pass begins: what the guest writes into a hole after that is dirty, and comes with the next.
 /// </remarks>
 internal sealed class PagePass
 {
     private readonly Lock _lock = new();
     private readonly PageBitmap _pages;
     private readonly TransferLedger _ledger;
-    private readonly List<(long First, long End)> _holes = [];
+    private readonly List<(long First, long End)> _data = [], _holes = [];
     private bool _over;
 
     internal PagePass(int number, PageBitmap pages, bool findHoles, MappedGuestRam ram)
     {
-        (Number, _pages, FindHoles, _ledger) = (number, pages, findHoles, ram.Ledger);
-        if (findHoles) FindLongHoles(ram);
+        (Number, _pages, _ledger) = (number, pages, ram.Ledger);
+        if (findHoles) FindHoles(ram);
+        else _data.Add((0, pages.PageCount));
     }
 
     internal int Number { get; }
 
-    internal bool FindHoles { get; }
+    /// <summary>The stretches between holes, in order.</summary>
+    internal IReadOnlyList<(long First, long End)> Data => _data;
 
     /// <summary>Takes a run out of the bitmap.</summary>
     internal void TakeAck(in SentFrame frame)
@@ -92,11 +94,12 @@ internal sealed class PagePass
         return low < _holes.Count ? _holes[low] : (long.MaxValue, long.MaxValue);
     }
 
-    private void FindLongHoles(MappedGuestRam ram)
+    private void FindHoles(MappedGuestRam ram)
     {
         for (long page = 0, dataEnd; page < _pages.PageCount; page = dataEnd)
         {
             ram.NextData(page, out long data, out dataEnd);
+            if (data < dataEnd) _data.Add((data, dataEnd));
             for (long from = page; from < data && _pages.TryNextRun(from, data - from, out long first, out long count) && first < data;)
             {
                 from = Math.Min(first + count, data);

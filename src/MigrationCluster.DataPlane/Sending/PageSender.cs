@@ -17,8 +17,7 @@ internal sealed class PageSender(
 {
     private const int PageSizeBytes = GuestMemoryLayout.PageSizeBytes;
 
-    // The stretch of data that the file was last asked for: pages from _known to _dataFirst are a hole.
-    private long _known, _dataFirst, _dataEnd;
+    private int _stretch; // of data: the first that ends after the page last looked at
 
     /// <summary>Ends when all of the share was acknowledged.</summary>
     internal async Task RunAsync(CancellationToken cancellationToken)
@@ -115,12 +114,7 @@ internal sealed class PageSender(
     /// <summary>The end of the hole that this page lies in, or the page itself.</summary>
     private long HoleEnd(long page)
     {
-        if (!pass.FindHoles) return page;
-        if (page < _known || page >= _dataEnd || _dataEnd == 0)
-        {
-            _known = page;
-            ram.NextData(page, out _dataFirst, out _dataEnd);
-        }
-        return page < _dataFirst ? _dataFirst : page;
+        while (_stretch < pass.Data.Count && pass.Data[_stretch].End <= page) _stretch++;
+        return _stretch == pass.Data.Count ? ram.Layout.PageCount : Math.Max(page, pass.Data[_stretch].First);
     }
 }
