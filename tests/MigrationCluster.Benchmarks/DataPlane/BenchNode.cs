@@ -34,14 +34,23 @@ internal sealed class BenchNode : IAsyncDisposable
             start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         const string ready = "listening on ";
-        while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+        try
         {
-            int at = line.IndexOf(ready, StringComparison.Ordinal);
-            if (at < 0) continue;
-            _ = process.StandardOutput.ReadToEndAsync(CancellationToken.None); // what else it says is nobody's, but must not fill the pipe
-            return new BenchNode(process, new Uri(line[(at + ready.Length)..].Trim()));
+            while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+            {
+                int at = line.IndexOf(ready, StringComparison.Ordinal);
+                if (at < 0) continue;
+                _ = process.StandardOutput.ReadToEndAsync(CancellationToken.None); // what else it says is nobody's, but must not fill the pipe
+                return new BenchNode(process, new Uri(line[(at + ready.Length)..].Trim()));
+            }
+            throw new IOException($"mc-node {name} ended before it listened");
         }
-        throw new IOException($"mc-node {name} has ended with status {process.ExitCode}");
+        catch
+        {
+            process.Kill();
+            process.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Asks it to end; guests must have been stopped.</summary>
