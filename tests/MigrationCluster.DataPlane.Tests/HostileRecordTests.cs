@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using MigrationCluster.DataPlane.Flow;
+using MigrationCluster.DataPlane.Sealing;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.DataPlane.Sealing;
 

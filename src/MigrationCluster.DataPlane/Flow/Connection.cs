@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using MigrationCluster.DataPlane.Sealing;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.DataPlane.Sealing;
 

@@ -1,3 +1,4 @@
+using MigrationCluster.DataPlane.Sealing;
 using MigrationCluster.Protocol.DataPlane.Sealing;
 
 namespace MigrationCluster.DataPlane.Flow;

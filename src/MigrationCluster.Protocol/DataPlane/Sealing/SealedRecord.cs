@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using NSec.Cryptography;
 
 namespace MigrationCluster.Protocol.DataPlane.Sealing;
 
@@ -23,9 +22,6 @@ public static class SealedRecord
     public const int MaxPlainBytes = FrameHeader.SizeBytes + DataPlaneWire.MaxPayloadBytes;
 
     public const int MaxSizeBytes = OverheadBytes + MaxPlainBytes;
-
-    /// <summary>AEGIS-256, of libsodium: see docs/decisions/0008.</summary>
-    internal static AeadAlgorithm Cipher => AeadAlgorithm.Aegis256;
 
     /// <param name="source">at least <see cref="LengthBytes"/> bytes.</param>
     /// <param name="plainBytes">of the record that begins here.</param>

@@ -1,4 +1,4 @@
-namespace MigrationCluster.Protocol.Tests.DataPlane.Sealing;
+namespace MigrationCluster.DataPlane.Tests.Sealing;
 
 /// <summary>Computed with another implementation of HKDF and AEGIS-256; printed in docs/wire.md.</summary>
 internal static class Vectors

@@ -1,7 +1,9 @@
-namespace MigrationCluster.Protocol.DataPlane.Sealing;
+using MigrationCluster.Protocol.DataPlane.Sealing;
+
+namespace MigrationCluster.DataPlane.Sealing;
 
 /// <summary>Opens one direction of one connection, record after record. One caller at a time; allocates nothing a record.</summary>
-public sealed class RecordOpener(TrafficSecret secret) : IDisposable
+internal sealed class RecordOpener(TrafficSecret secret) : IDisposable
 {
     private readonly RecordKey _key = new(secret);
 
@@ -13,7 +15,7 @@ public sealed class RecordOpener(TrafficSecret secret) : IDisposable
     {
         Span<byte> nonce = stackalloc byte[TrafficSecret.IvBytes];
         _key.WriteNonce(nonce);
-        if (!SealedRecord.Cipher.Decrypt(_key.Key, nonce, record[..SealedRecord.LengthBytes], record[SealedRecord.LengthBytes..], plain))
+        if (!RecordKey.Cipher.Decrypt(_key.Key, nonce, record[..SealedRecord.LengthBytes], record[SealedRecord.LengthBytes..], plain))
             return $"record {_key.Number} does not open: it was changed, left out, repeated, moved, or sealed by somebody who does not know the session's secret";
 
         _key.Advance();

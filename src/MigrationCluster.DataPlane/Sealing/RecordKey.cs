@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
+using MigrationCluster.Protocol.DataPlane.Sealing;
 using NSec.Cryptography;
 
-namespace MigrationCluster.Protocol.DataPlane.Sealing;
+namespace MigrationCluster.DataPlane.Sealing;
 
 /// <summary>The key of one direction of one connection, and the number of the next record under it.</summary>
 internal sealed class RecordKey : IDisposable
@@ -12,6 +13,9 @@ internal sealed class RecordKey : IDisposable
 
     internal RecordKey(TrafficSecret secret) =>
         (_secret, _key, _iv) = (secret, Import(secret), secret.Iv);
+
+    /// <summary>AEGIS-256, of libsodium: see docs/decisions/0008.</summary>
+    internal static AeadAlgorithm Cipher => AeadAlgorithm.Aegis256;
 
     /// <summary>Counts records from 0, through all keys of the direction.</summary>
     internal ulong Number { get; private set; }
@@ -37,5 +41,5 @@ internal sealed class RecordKey : IDisposable
 
     public void Dispose() => _key.Dispose();
 
-    private static Key Import(TrafficSecret secret) => Key.Import(SealedRecord.Cipher, secret.Key, KeyBlobFormat.RawSymmetricKey);
+    private static Key Import(TrafficSecret secret) => Key.Import(Cipher, secret.Key, KeyBlobFormat.RawSymmetricKey);
 }

@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
+using MigrationCluster.Protocol.DataPlane.Sealing;
 
-namespace MigrationCluster.Protocol.DataPlane.Sealing;
+namespace MigrationCluster.DataPlane.Sealing;
 
 /// <summary>Seals one direction of one connection, record after record. One caller at a time; allocates nothing a record.</summary>
-public sealed class RecordSealer(TrafficSecret secret) : IDisposable
+internal sealed class RecordSealer(TrafficSecret secret) : IDisposable
 {
     private readonly RecordKey _key = new(secret);
 
@@ -20,7 +21,7 @@ public sealed class RecordSealer(TrafficSecret secret) : IDisposable
         _key.WriteNonce(nonce);
         var length = record[..SealedRecord.LengthBytes];
         BinaryPrimitives.WriteInt32LittleEndian(length, plain.Length);
-        SealedRecord.Cipher.Encrypt(_key.Key, nonce, length, plain, record[SealedRecord.LengthBytes..]);
+        RecordKey.Cipher.Encrypt(_key.Key, nonce, length, plain, record[SealedRecord.LengthBytes..]);
         _key.Advance();
     }
 

@@ -1,9 +1,10 @@
 using System.Security.Cryptography;
+using MigrationCluster.DataPlane.Sealing;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.DataPlane.Sealing;
 using NSec.Cryptography;
 
-namespace MigrationCluster.Protocol.Tests.DataPlane.Sealing;
+namespace MigrationCluster.DataPlane.Tests.Sealing;
 
 public sealed class SealingTests
 {
@@ -109,8 +110,8 @@ public sealed class SealingTests
         byte[] nonce = Secret().Next.Iv;
         nonce[^3] ^= (byte)(TrafficSecret.RecordsPerKey >> 16);
         sealer.Seal([9], record);
-        using var key = Key.Import(SealedRecord.Cipher, Secret().Next.Key, KeyBlobFormat.RawSymmetricKey);
-        Assert.True(SealedRecord.Cipher.Decrypt(key, nonce, record.AsSpan(0, 4), record.AsSpan(4), plain));
+        using var key = Key.Import(RecordKey.Cipher, Secret().Next.Key, KeyBlobFormat.RawSymmetricKey);
+        Assert.True(RecordKey.Cipher.Decrypt(key, nonce, record.AsSpan(0, 4), record.AsSpan(4), plain));
         Assert.Equal(9, plain[0]);
     }
 
