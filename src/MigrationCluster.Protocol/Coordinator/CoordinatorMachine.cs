@@ -96,10 +96,16 @@ public sealed class CoordinatorMachine
                 observed,
                 new CoordinatorEvent.AbortChosen(refused.Refusals, true, at),
                 new CoordinatorEvent.PhaseEntered(MigrationPhase.RollingBack, at)),
+            SetupAccepted when s.Phase == MigrationPhase.Negotiating && s.Readiness > 0 => Accept(
+                observed,
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.PreCopy, at),
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.Quiescing, at)),
             SetupAccepted when s.Phase == MigrationPhase.Negotiating => Enter(observed, MigrationPhase.PreCopy),
             // A feed may be told from its beginning again: a readiness that was put off is then old news, and so is its putting off.
             ReadyToSwitch ready when s.Phase == MigrationPhase.PreCopy && ready.Readiness > s.Readiness =>
                 Enter(observed, MigrationPhase.Quiescing),
+            // The store's power took the journal's end, where the source had been started: it is ready, and will not say so again.
+            ReadyToSwitch ready when s.Phase < MigrationPhase.PreCopy && ready.Readiness > s.Readiness => Accept(observed),
             SwitchOverPutOff off when s.Phase == MigrationPhase.Quiescing && off.Readiness == s.Readiness =>
                 Enter(observed, MigrationPhase.PreCopy),
             GroupQuiet when s.Phase == MigrationPhase.Quiescing => Enter(observed, MigrationPhase.StopAndCopy),
@@ -108,6 +114,8 @@ public sealed class CoordinatorMachine
             FinalStateSent or DestinationVerified when IsRollingBackUndecided(s) => Accept(observed),
             DestinationVerified verified => Verify(s with { Verified = verified }, observed),
             GuestResumed when s.Phase == MigrationPhase.Resuming => Enter(observed, MigrationPhase.Completed),
+            // The store's power took that the row was read; it still says committed, and is read again.
+            GuestResumed when s.Phase == MigrationPhase.Committing => Accept(observed),
             GuestKept or IncomingDiscarded when s.Phase == MigrationPhase.RollingBack => RolledBack(s, observed),
             // The guest kept itself (pause deadline), or a failure on either host: undecided, so abort.
             SourceFailed failed when MayAbort(s) => AbortOn(observed, failed.Code, failed.Reason),
@@ -200,6 +208,10 @@ public sealed class CoordinatorMachine
         var read = new CoordinatorEvent.DecisionRead(row.Decision, row.Epoch, at);
         return row.Decision switch
         {
+            OwnershipDecision.Committed when s.Resumed => Accept(
+                read,
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.Resuming, at),
+                new CoordinatorEvent.PhaseEntered(MigrationPhase.Completed, at)),
             OwnershipDecision.Committed =>
                 Accept(read, new CoordinatorEvent.PhaseEntered(MigrationPhase.Resuming, at)),
             // A destination that cannot run, and a source that kept the guest already or died: nothing is left to be told to anybody.
@@ -272,6 +284,7 @@ public sealed class CoordinatorMachine
         FinalStateSent e => s with { Sent = e },
         DestinationVerified e => s with { Verified = e },
         GuestYielded => s with { Yielded = true },
+        GuestResumed => s with { Resumed = true },
         SourceGuestDied e => s with
         {
             Yielded = s.Yielded || e.DiedAsYielded,

@@ -38,6 +38,7 @@ public enum MigrationPhase
 /// <param name="By">the node that coordinates under the fence's term; null: a journal of an earlier release.</param>
 /// <param name="Bandwidth">what an operator has chosen since the plan; null: nothing.</param>
 /// <param name="BandwidthHeard">up to which change the source has told that it keeps to it.</param>
+/// <param name="Resumed">the guest runs on the destination; heard before the row was read, that is all there is to hear.</param>
 /// <param name="Refused">the failure is a refusal: nothing was wrong but the match.</param>
 public sealed record CoordinatorState(
     MigrationPhase Phase,
@@ -64,7 +65,8 @@ public sealed record CoordinatorState(
     int Readiness = 0,
     HostName? By = null,
     CoordinatorEvent.BandwidthChosen? Bandwidth = null,
-    int BandwidthHeard = 0)
+    int BandwidthHeard = 0,
+    bool Resumed = false)
 {
     public static readonly CoordinatorState New = new(
         MigrationPhase.Planning, null, default, OwnershipDecision.Undecided, false, false,

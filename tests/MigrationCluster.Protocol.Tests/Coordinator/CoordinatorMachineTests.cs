@@ -150,6 +150,31 @@ public sealed class CoordinatorMachineTests
         Assert.Equal(MigrationPhase.StopAndCopy, _coordinator.State.Phase);
     }
 
+    /// <summary>Found by simulation (seed 57498): the store's power took the end of the journal, and the source's feed was ahead of the destination's.</summary>
+    [Fact]
+    public void A_readiness_that_is_heard_before_the_destinations_acceptance_is_acted_on_after_it()
+    {
+        Begin();
+        Hear(new DestinationPrepared(Id, default, "h2:1", "t", []));
+        Hear(new ReadyToSwitch(Id, default, TimeSpan.Zero, 1));
+        Assert.Equal(MigrationPhase.Negotiating, _coordinator.State.Phase);
+        Hear(new SetupAccepted(Id, default));
+        Assert.Equal(MigrationPhase.Quiescing, _coordinator.State.Phase);
+        Assert.True(_coordinator.State.SwitchedOver);
+        Assert.Contains(_coordinator.Pending, effect => effect is CoordinatorEffect.Send { Command: SwitchOver { Readiness: 1 } });
+    }
+
+    [Fact]
+    public void A_guest_that_runs_before_the_row_is_read_again_is_completed_by_reading_it()
+    {
+        ReachCommitting();
+        Hear(new GuestYielded(Id, default));
+        Hear(new GuestResumed(Id, default));
+        Assert.Equal(MigrationPhase.Committing, _coordinator.State.Phase);
+        _coordinator.Tell(new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, default));
+        Assert.Equal(MigrationPhase.Completed, _coordinator.State.Phase);
+    }
+
     /// <summary>Found by simulation: the source was paused, and its coordinator waited in pre-copy for a readiness that had been.</summary>
     [Fact]
     public void A_feed_that_is_told_again_puts_no_later_switchover_off()
