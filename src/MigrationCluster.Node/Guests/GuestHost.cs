@@ -166,8 +166,7 @@ public sealed class GuestHost(
             var folder = new GuestFolder(data.Guest(name));
             if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
             var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration) with { Owner = owner };
-            folder.Prepare(launch);
-            var process = await GuestLauncher.StartAsync(folder, time, cancellationToken);
+            var process = await StartAsync(folder, launch, cancellationToken);
             logger.LogInformation(
                 "guest {Guest} {Role} at {Fence}, process {Process}", name, incoming ? "incoming" : "started", fence, process.Id);
             var guest = new HostedGuest(launch, folder.Path, process);
@@ -176,7 +175,6 @@ public sealed class GuestHost(
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            new GuestFolder(data.Guest(name)).Clear();
             logger.LogError("guest {Guest} could not be launched: {Reason}", name, error.Message);
             return HttpRefusal.Conflict(
                 LaunchCode, $"guest {name} could not be launched on {node.Name}: {error.Message}",
@@ -185,6 +183,22 @@ public sealed class GuestHost(
         finally
         {
             lock (_lock) _launchingMiB.Remove(name);
+        }
+    }
+
+    /// <summary>A launch that fails or is called off leaves no files: whoever ends it may take them for those of an owner that was here
+    /// before, and leave them alone.</summary>
+    private async Task<GuestTask> StartAsync(GuestFolder folder, LaunchSpec launch, CancellationToken cancellationToken)
+    {
+        try
+        {
+            folder.Prepare(launch);
+            return await GuestLauncher.StartAsync(folder, time, cancellationToken);
+        }
+        catch
+        {
+            folder.Clear();
+            throw;
         }
     }
 
