@@ -148,6 +148,11 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     /// <summary>The destination's device has accepted the stream up to this offset.</summary>
     public ulong AckedDeviceBytes(int device) => _devices.AckedBytes(device);
 
+    /// <summary>Which device's frames leave first from now on, where several wait: each is held back by its own window, so the others get
+    /// what it does not take.</summary>
+    /// <param name="devices">all of them.</param>
+    public void OrderDevices(IEnumerable<int> devices) => _devices.Order([.. devices]);
+
     /// <summary>Ends a device's stream; waits until the destination's device has accepted all of it.</summary>
     /// <param name="bytes">length of the whole stream.</param>
     /// <param name="crc32C">CRC-32C over all of it, as the device's own side counted it.</param>

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
@@ -86,8 +87,8 @@ internal sealed class SourceHands(Surroundings surroundings)
 
     private SourceOutcome Iterate(ModelGuest guest, SourceEffect.RunIteration run, Chance chance, bool peerReceives) =>
         peerReceives
-            ? new SourceOutcome(guest, new SourceCommand.IterationEnded(run.Iteration, 1, 4096, TimeSpan.FromSeconds(1),
-                chance == Chance.SaysNo ? 1L << 40 : 0, 1 << 20, 0, true, default))
+            ? new SourceOutcome(guest, new SourceCommand.IterationEnded(
+                new PassObservation(run.Iteration, TimeSpan.FromSeconds(1), 1 << 20, chance == Chance.SaysNo ? 1L << 40 : 0), 1, default))
             : Broke(surroundings.IterationBroke(guest));
 
     /// <summary>On the way back a guest that kept itself stands elsewhere than the session thinks: read, then move.</summary>

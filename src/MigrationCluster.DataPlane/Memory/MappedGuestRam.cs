@@ -54,6 +54,17 @@ public sealed unsafe partial class MappedGuestRam
     /// <summary>The digest of a page as it was last sent or loaded; 0 when it never was.</summary>
     public uint DigestOf(long page) => Digests(page, 1)[0];
 
+    /// <summary>How many of these pages the destination has never written: they were never sent, or as zeros.</summary>
+    public long CountCold(PageBitmap pages)
+    {
+        long cold = 0;
+        for (long page = 0; pages.TryNextRun(page, 1 << 16, out long first, out long count); page = first + count)
+            foreach (uint digest in Digests(first, (int)count))
+                if (digest == 0 || digest == Crc32C.OfZeroPage)
+                    cold++;
+        return cold;
+    }
+
     internal Span<uint> Digests(long firstPage, int count)
     {
         CheckRange(firstPage, count);

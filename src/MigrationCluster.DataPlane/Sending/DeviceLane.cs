@@ -25,6 +25,9 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
 
     internal int InFlight { get; set; }
 
+    /// <summary>Lower goes first; the same in turn.</summary>
+    internal int Rank { get; set; }
+
     /// <summary>Offset of the next byte to send, and CRC-32C of everything before it.</summary>
     internal ulong Position { get; set; }
 

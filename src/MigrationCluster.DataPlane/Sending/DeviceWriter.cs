@@ -6,12 +6,13 @@ using MigrationCluster.Protocol.Integrity;
 namespace MigrationCluster.DataPlane.Sending;
 
 /// <summary>
-/// The only writer of the device channel: takes one frame of each device in turn, so that a busy device starves no other.
+/// The only writer of the device channel: takes one frame of each device in turn, so that a busy device starves no other, until it is told
+/// which come first.
 /// </summary>
 internal sealed class DeviceWriter
 {
     private readonly Lock _lock = new();
-    private readonly Queue<DeviceLane> _ready;
+    private readonly List<DeviceLane> _ready; // in the order they asked
     private readonly AsyncSignal _wake = new();
     private readonly DeviceLane[] _lanes;
     private readonly SendChannel _channel;
@@ -32,7 +33,7 @@ internal sealed class DeviceWriter
             }),
             new DeviceLane(this, devices.Count),
         ];
-        _ready = new Queue<DeviceLane>(_lanes.Length);
+        _ready = new List<DeviceLane>(_lanes.Length);
     }
 
     /// <summary>Ends with the session; never faults.</summary>
@@ -48,6 +49,14 @@ internal sealed class DeviceWriter
     internal bool InitialLoaded(int device)
     {
         lock (_lock) return _lanes[device] is { InitialEndsSent: > 0 } lane && lane.InitialEndsLoaded == lane.InitialEndsSent;
+    }
+
+    /// <summary>Of all devices, the first to go first.</summary>
+    internal void Order(IReadOnlyList<int> devices)
+    {
+        lock (_lock)
+            for (int rank = 0; rank < devices.Count; rank++)
+                _lanes[devices[rank]].Rank = rank - devices.Count;
     }
 
     /// <summary>What was sent of a device's stream; its caller must not be sending.</summary>
@@ -96,7 +105,7 @@ internal sealed class DeviceWriter
             _funnel.ThrowIfBroken();
             sent = lane.Ask(frame, data);
             lane.Request = lane.InFlight < DeviceLane.MaxFrames ? LaneRequest.Ready : LaneRequest.WaitsForCredit;
-            if (lane.Request == LaneRequest.Ready) _ready.Enqueue(lane);
+            if (lane.Request == LaneRequest.Ready) _ready.Add(lane);
         }
         _wake.Set();
         lane.CancelWith(cancellationToken);
@@ -117,7 +126,7 @@ internal sealed class DeviceWriter
             else if (frame.Kind == FrameKind.DeviceEnd) lane.EndAcked.TrySetResult();
             if (lane.Request != LaneRequest.WaitsForCredit) return;
             lane.Request = LaneRequest.Ready;
-            _ready.Enqueue(lane);
+            _ready.Add(lane);
         }
         _wake.Set();
     }
@@ -172,7 +181,13 @@ internal sealed class DeviceWriter
     {
         lock (_lock)
         {
-            if (!_ready.TryDequeue(out var lane)) return null;
+            if (_ready.Count == 0) return null;
+            int first = 0;
+            for (int i = 1; i < _ready.Count; i++)
+                if (_ready[i].Rank < _ready[first].Rank)
+                    first = i;
+            var lane = _ready[first];
+            _ready.RemoveAt(first);
             lane.Request = LaneRequest.BeingSent;
             lane.InFlight++;
             return lane;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MigrationCluster.DataPlane;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
@@ -129,9 +130,10 @@ public sealed class DeviceActor(
 
     /// <summary>Goes on where the link stands: what the destination has not accepted is read again from what is retained.
     /// Reads ahead by one chunk, so that the device's side and the network's side work at the same time.</summary>
-    private async Task<long> SendStreamAsync(EndpointClient client, DeviceMessage.SendStream m, CancellationToken cancel)
+    private async Task<StreamSent> SendStreamAsync(EndpointClient client, DeviceMessage.SendStream m, CancellationToken cancel)
     {
         ulong start = _sent = m.Sender.DevicePosition(m.Index);
+        long began = Stopwatch.GetTimestamp();
         byte[] current = _current ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
         byte[] next = _next ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
         int count = await client.ReadStreamAsync(_sent, current, cancel);
@@ -159,6 +161,7 @@ public sealed class DeviceActor(
             await ReleaseAsync(client, m.Sender.AckedDeviceBytes(m.Index), cancel);
         }
 
+        long sent = Stopwatch.GetTimestamp();
         if (m.Final)
         {
             var digest = await client.GetStreamDigestAsync(cancel);
@@ -172,7 +175,7 @@ public sealed class DeviceActor(
             _initialBytesEnded = (m.Sender, _sent);
         }
 
-        return (long)(_sent - start);
+        return new StreamSent((long)(_sent - start), Stopwatch.GetElapsedTime(began, sent), Stopwatch.GetElapsedTime(sent));
     }
 
     private async ValueTask ReleaseAsync(EndpointClient client, ulong acked, CancellationToken cancel)

@@ -66,10 +66,10 @@ public abstract record DeviceMessage(CancellationToken Cancel)
         public override void Fail(Exception error) => Reply.TrySetException(error);
     }
 
-    /// <summary>Send what the device has to say now; the reply is the number of bytes sent.</summary>
+    /// <summary>Send what the device has to say now.</summary>
     /// <param name="Final">the device stands in StopCopy: send to the end, then end the stream.</param>
     public sealed record SendStream(
-        TransferSender Sender, int Index, bool Final, TaskCompletionSource<long> Reply, CancellationToken Cancel)
+        TransferSender Sender, int Index, bool Final, TaskCompletionSource<StreamSent> Reply, CancellationToken Cancel)
         : DeviceMessage(Cancel)
     {
         public override void Fail(Exception error) => Reply.TrySetException(error);

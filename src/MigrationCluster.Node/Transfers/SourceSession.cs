@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using MigrationCluster.Api;
 using MigrationCluster.DataPlane;
 using MigrationCluster.DataPlane.Flow;
@@ -5,6 +7,7 @@ using MigrationCluster.Devices;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Actors;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
@@ -23,6 +26,7 @@ public sealed class SourceSession(
     /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
 
+    private readonly ConcurrentDictionary<(string Device, DeviceState State), double> _moves = [];
     private SessionDevices? _devices;
     private SourceTransfer? _transfer;
 
@@ -46,11 +50,11 @@ public sealed class SourceSession(
         {
             SourceEffect.ReadSetup read => await ReadSetupAsync(read.Fence, cancel),
             SourceEffect.ConnectTransfer connect => await ConnectAsync(connect, cancel),
-            SourceEffect.RunIteration run => await Transfer.RunIterationAsync(run.Iteration, cancel),
+            SourceEffect.RunIteration run => await IterateAsync(run.Iteration, cancel),
             SourceEffect.PauseMachine pause => await PauseAsync(pause.PauseDeadline, cancel),
             SourceEffect.MoveDevice move => await MoveAsync(move, cancel),
             SourceEffect.Isolate isolate => await IsolateAsync(isolate.Device, cancel),
-            SourceEffect.SendFinal => await Transfer.SendFinalAsync(State().VerifyFull, cancel),
+            SourceEffect.SendFinal => await SendFinalAsync(cancel),
             SourceEffect.CastVote cast => await CastAsync(cast, cancel),
             SourceEffect.Release => await ReleaseAsync(cancel),
             _ => throw new InvalidOperationException($"unknown effect {effect.GetType().Name}"),
@@ -83,9 +87,31 @@ public sealed class SourceSession(
         _transfer ??= await SourceTransfer.OpenAsync(
             devices.Address, devices.InOrder,
             state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities),
-            options with { Bandwidth = bandwidth }, time, cancel);
+            state.Models, options with { Bandwidth = bandwidth }, time, cancel);
         await _transfer.ConnectAsync(connect.DataEndpoint, connect.Token, state.PlainAcceptedBy, cancel);
         return new SourceCommand.TransferConnected(connect.Opening, time.GetUtcNow());
+    }
+
+    private Task<SourceCommand> IterateAsync(int iteration, CancellationToken cancel) => Transfer.RunIterationAsync(iteration, State().ThrottlePercent, cancel);
+
+    private async Task<SourceCommand> SendFinalAsync(CancellationToken cancel)
+    {
+        var state = State();
+        var devices = (state.Passes.LastOrDefault()?.Devices ?? []).ToDictionary(device => device.Name);
+        var result = await Transfer.SendFinalAsync(
+            state.VerifyFull,
+            device => devices.TryGetValue(device.Value, out var seen) ? DowntimePredictor.FinalStateMs(state.Passes, seen, state.Costs ?? LearnedCosts.Assumed) : 0,
+            cancel);
+        return result is SourceCommand.FinalSent { Timings: { } timings } sent
+            ? sent with { Timings = timings with { Devices = [.. timings.Devices.Select(WithMoves)] } }
+            : result;
+    }
+
+    /// <summary>How long its moves took, as far as this life of the daemon made them.</summary>
+    private DeviceTimings WithMoves(DeviceTimings device)
+    {
+        double? Of(DeviceState state) => _moves.TryGetValue((device.Device, state), out double ms) ? ms : null;
+        return device with { QuiesceMs = Of(DeviceState.PreCopyP2P) ?? Of(DeviceState.RunningP2P), StopMs = Of(DeviceState.StopCopy) };
     }
 
     /// <summary>A guest that was paused for too long runs again: what would be sent of it now is nobody's final state.</summary>
@@ -120,7 +146,9 @@ public sealed class SourceSession(
             if (device != DeviceName.Machine) return await ReturnAsync(devices, move, cancel);
         }
 
+        long asked = Stopwatch.GetTimestamp();
         var reached = await devices.MoveAsync(device, target, move.Limit, cancel);
+        _moves[(device.Value, reached)] = Stopwatch.GetElapsedTime(asked).TotalMilliseconds;
         return new SourceCommand.DeviceArrived(device, reached, time.GetUtcNow());
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using MigrationCluster.DataPlane;
 using MigrationCluster.DataPlane.Memory;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.DataPlane;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
@@ -28,15 +29,15 @@ public sealed class SourceTransfer : IAsyncDisposable
     private readonly IReadOnlyList<DeviceActor> _devices;
     private readonly IReadOnlyDictionary<string, MigrationCapabilities> _capabilities;
     private readonly TransferOptions _options;
+    private readonly IReadOnlyDictionary<string, string> _models;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private TransferSender? _sender;
-    private double _bandwidth;
 
     private SourceTransfer(
         MappedGuest guest, IReadOnlyList<DeviceActor> devices, IReadOnlyDictionary<string, MigrationCapabilities> capabilities,
-        TransferOptions options, TimeProvider time) =>
-        (_guest, _devices, _capabilities, _options, _time) = (guest, devices, capabilities, options, time);
+        IReadOnlyDictionary<string, string> models, TransferOptions options, TimeProvider time) =>
+        (_guest, _devices, _capabilities, _models, _options, _time) = (guest, devices, capabilities, models, options, time);
 
     public TransferCounters Counters => _sender?.Counters ?? default;
 
@@ -46,10 +47,11 @@ public sealed class SourceTransfer : IAsyncDisposable
     public double DirtyBytesPerSecond { get; private set; }
 
     /// <param name="devices">in the session's order of device indices, the machine included.</param>
+    /// <param name="models">by device; one that has none is told of under its name.</param>
     public static async Task<SourceTransfer> OpenAsync(
         GuestAddress address, IReadOnlyList<DeviceActor> devices, IReadOnlyDictionary<string, MigrationCapabilities> capabilities,
-        TransferOptions options, TimeProvider time, CancellationToken cancellationToken) =>
-        new(await MappedGuest.OpenAsync(address, cancellationToken), devices, capabilities, options, time);
+        IReadOnlyDictionary<string, string> models, TransferOptions options, TimeProvider time, CancellationToken cancellationToken) =>
+        new(await MappedGuest.OpenAsync(address, cancellationToken), devices, capabilities, models, options, time);
 
     /// <summary>Opens a link, and closes the one before. For a destination that is new here dirty logs are started, and all is owed.</summary>
     /// <exception cref="TransferFailedException">the destination's data plane is not reachable or refuses.</exception>
@@ -75,12 +77,13 @@ public sealed class SourceTransfer : IAsyncDisposable
         }
     }
 
-    public async Task<SourceCommand> RunIterationAsync(int iteration, CancellationToken cancellationToken)
+    /// <param name="throttlePercent">by how much the vCPUs are slowed while it runs.</param>
+    public async Task<SourceCommand> RunIterationAsync(int iteration, int throttlePercent, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            return await IterateAsync(Connected(), iteration, cancellationToken);
+            return await IterateAsync(Connected(), iteration, throttlePercent, cancellationToken);
         }
         finally
         {
@@ -88,10 +91,12 @@ public sealed class SourceTransfer : IAsyncDisposable
         }
     }
 
-    private async Task<SourceCommand> IterateAsync(TransferSender sender, int iteration, CancellationToken cancellationToken)
+    private async Task<SourceCommand> IterateAsync(
+        TransferSender sender, int iteration, int throttlePercent, CancellationToken cancellationToken)
     {
         long started = Stopwatch.GetTimestamp();
-        var pages = await CollectOwedAsync(cancellationToken);
+        bool capped = _options.Bandwidth is { Limit: not null };
+        var (pages, _) = await CollectOwedAsync(cancellationToken);
         long pageCount = pages.Count();
         var before = sender.Counters;
         RemainingBytes = pageCount * GuestMemoryLayout.PageSizeBytes;
@@ -99,20 +104,30 @@ public sealed class SourceTransfer : IAsyncDisposable
         var preCopy = Enumerable.Range(0, _devices.Count).Where(HasPreCopy).ToList();
         var streams = preCopy.Select(index => SendStreamAsync(sender, index, final: false, cancellationToken)).ToList();
         await Task.WhenAll([sender.SendPagesAsync(pages, findHoles: iteration == 1, cancellationToken), .. streams]);
+        var sent = await Task.WhenAll(streams);
 
-        var duration = Stopwatch.GetElapsedTime(started);
         long bytes = SentSince(sender, before);
-        // A tiny pass says more about latency than about bandwidth.
-        if (bytes > 8 << 20 || _bandwidth == 0) _bandwidth = bytes / duration.TotalSeconds;
-
-        var dirty = await CollectOwedAsync(cancellationToken);
-        long dirtyPageBytes = dirty.Count() * GuestMemoryLayout.PageSizeBytes;
+        var (dirty, dma) = await CollectOwedAsync(cancellationToken);
+        var duration = Stopwatch.GetElapsedTime(started);
         var left = await ReadDeviceBytesAsync(preCopy, cancellationToken);
-        RemainingBytes = dirtyPageBytes + left.Sum(bytes => (long)(bytes.InitialBytes + bytes.DirtyBytes));
+        var pass = new PassObservation(
+            iteration, duration, bytes, dirty.Count() * GuestMemoryLayout.PageSizeBytes,
+            left.All(bytes => bytes.InitialBytes == 0) && preCopy.All(sender.AreInitialBytesLoaded),
+            dma * GuestMemoryLayout.PageSizeBytes, _guest.Ram.CountCold(dirty) * GuestMemoryLayout.PageSizeBytes, throttlePercent,
+            [.. Enumerable.Range(0, _devices.Count).Select(index => PassOf(index, preCopy.IndexOf(index)))], capped);
+        RemainingBytes = pass.RemainingBytes;
         DirtyBytesPerSecond = RemainingBytes / duration.TotalSeconds;
-        return new SourceCommand.IterationEnded(
-            iteration, pageCount, bytes, duration, RemainingBytes, _bandwidth, DirtyBytesPerSecond,
-            left.All(bytes => bytes.InitialBytes == 0) && preCopy.All(sender.AreInitialBytesLoaded), _time.GetUtcNow());
+        return new SourceCommand.IterationEnded(pass, pageCount, _time.GetUtcNow());
+
+        DevicePass PassOf(int index, int ofPreCopy)
+        {
+            string name = _devices[index].Device.Value;
+            return ofPreCopy < 0
+                ? new DevicePass(name, ModelOf(name), HasPreCopy: false)
+                : new DevicePass(
+                    name, ModelOf(name), HasPreCopy: true, (long)left[ofPreCopy].InitialBytes, (long)left[ofPreCopy].DirtyBytes,
+                    sent[ofPreCopy].Bytes, sent[ofPreCopy].Sending + sent[ofPreCopy].Loading);
+        }
     }
 
     /// <summary>Devices that have initial bytes again since the last pass: they take their readiness back.</summary>
@@ -125,12 +140,13 @@ public sealed class SourceTransfer : IAsyncDisposable
 
     /// <summary>All devices are stopped: the last dirty reports, the final pages beside every device's final state, the manifest.</summary>
     /// <param name="verifyFull">the manifest holds a hash of all of RAM too.</param>
-    public async Task<SourceCommand> SendFinalAsync(bool verifyFull, CancellationToken cancellationToken)
+    /// <param name="expected">how long a device's final state takes by itself: where the link is what they wait for, the slowest goes first.</param>
+    public async Task<SourceCommand> SendFinalAsync(bool verifyFull, Func<DeviceName, double> expected, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            return await FinishAsync(Connected(), verifyFull, cancellationToken);
+            return await FinishAsync(Connected(), verifyFull, expected, cancellationToken);
         }
         finally
         {
@@ -138,24 +154,35 @@ public sealed class SourceTransfer : IAsyncDisposable
         }
     }
 
-    private async Task<SourceCommand> FinishAsync(TransferSender sender, bool verifyFull, CancellationToken cancellationToken)
+    private async Task<SourceCommand> FinishAsync(
+        TransferSender sender, bool verifyFull, Func<DeviceName, double> expected, CancellationToken cancellationToken)
     {
         // The guest stands still, until this is agreed upon or the attempt is over: there is no way back to pre-copy.
         if (_options.Bandwidth is { } share) share.Urgent = true;
-        var pages = await CollectOwedAsync(cancellationToken);
+        long started = Stopwatch.GetTimestamp();
+        var (pages, _) = await CollectOwedAsync(cancellationToken);
+        var bitmap = Stopwatch.GetElapsedTime(started);
+        sender.OrderDevices(Enumerable.Range(0, _devices.Count).OrderByDescending(index => expected(_devices[index].Device)));
+        var streamsAt = _time.GetUtcNow();
         var streams = Enumerable.Range(0, _devices.Count)
             .Select(index => SendStreamAsync(sender, index, final: true, cancellationToken)).ToList();
+        long pageBytes = pages.Count() * GuestMemoryLayout.PageSizeBytes, cold = _guest.Ram.CountCold(pages) * GuestMemoryLayout.PageSizeBytes;
         await sender.SendPagesAsync(pages, findHoles: false, cancellationToken);
         var pagesSentAt = _time.GetUtcNow();
-        await Task.WhenAll(streams);
+        var sent = await Task.WhenAll(streams);
         var manifest = await sender.FinishAsync(verifyFull, cancellationToken);
 
         var counters = sender.Counters;
         var totals = new TransferTotals(counters.PageBytes, counters.ZeroBytes, counters.ProtocolBytes,
             _devices.ToDictionary(device => device.Device.Value, device => device.SentBytes), counters.ResentBytes);
+        var timings = new BlackoutTimings(
+            bitmap.TotalMilliseconds, pageBytes, cold, streamsAt + sent.Max(device => device.Sending),
+            [.. _devices.Zip(sent, (device, stream) => new DeviceTimings(
+                device.Device.Value, null, null, stream.Bytes, stream.Sending.TotalMilliseconds, stream.Loading.TotalMilliseconds))]);
         RemainingBytes = 0;
         return new SourceCommand.FinalSent(
-            manifest.Digest, pagesSentAt, totals, _time.GetUtcNow(), verifyFull ? Convert.ToHexStringLower(manifest.RamHash.Span) : null);
+            manifest.Digest, pagesSentAt, totals, _time.GetUtcNow(), verifyFull ? Convert.ToHexStringLower(manifest.RamHash.Span) : null,
+            timings);
     }
 
     /// <summary>Closes the connections: from here on nothing is sent. Guest RAM stays mapped, because unmapping it takes as
@@ -181,12 +208,15 @@ public sealed class SourceTransfer : IAsyncDisposable
         return now.PageBytes - before.PageBytes + now.DeviceBytes - before.DeviceBytes;
     }
 
-    private Task<long> SendStreamAsync(TransferSender sender, int index, bool final, CancellationToken cancellationToken) =>
-        _devices[index].AskAsync<long>(
+    private string ModelOf(string device) => _models.GetValueOrDefault(device, device);
+
+    private Task<StreamSent> SendStreamAsync(TransferSender sender, int index, bool final, CancellationToken cancellationToken) =>
+        _devices[index].AskAsync<StreamSent>(
             (reply, cancel) => new DeviceMessage.SendStream(sender, index, final, reply, cancel), cancellationToken);
 
     /// <summary>Every device's log becomes debt, and is acknowledged once it is; the result is all that is owed.</summary>
-    private async Task<PageBitmap> CollectOwedAsync(CancellationToken cancellationToken)
+    /// <returns>and how many pages devices have reported, of which the machine is none.</returns>
+    private async Task<(PageBitmap Owed, long ByDevices)> CollectOwedAsync(CancellationToken cancellationToken)
     {
         var ledger = _guest.Ram.Ledger;
         var pages = new PageBitmap(_guest.Ram.Layout.PageCount);
@@ -197,7 +227,11 @@ public sealed class SourceTransfer : IAsyncDisposable
         await Task.WhenAll(_devices.Select((device, index) => device.AskAsync<bool>(
             (reply, cancel) => new DeviceMessage.AckDirty(reports[index], reply, cancel), cancellationToken)));
         ledger.AddTo(pages);
-        return pages;
+        var byDevices = new PageBitmap(pages.PageCount);
+        for (int i = 0; i < bitmaps.Length; i++)
+            if (_devices[i].Device != DeviceName.Machine)
+                byDevices.Or(bitmaps[i]);
+        return (pages, byDevices.Count());
     }
 
     /// <summary>Nothing of a device that cannot tell: what it had was read until it was drained.</summary>

@@ -1,66 +1,116 @@
 namespace MigrationCluster.Protocol.Convergence;
 
-/// <summary>What one pass of pre-copy showed.</summary>
-/// <param name="RemainingBytes">dirtied while it ran: pages, and device data still to read.</param>
-/// <param name="BandwidthBytesPerSecond">0: nothing was sent, so nothing was learned.</param>
-public readonly record struct PassObservation(
-    int Iteration, long RemainingBytes, double BandwidthBytesPerSecond, bool InitialBytesLoaded);
-
-public abstract record SwitchoverVerdict
-{
-    private protected SwitchoverVerdict()
-    {
-    }
-}
-
-public sealed record SwitchNow(TimeSpan PredictedDowntime) : SwitchoverVerdict;
-
-public sealed record IterateAgain(TimeSpan PredictedDowntime) : SwitchoverVerdict;
-
-/// <param name="Reason">what is in the way, in words.</param>
-public sealed record GiveUp(string Reason) : SwitchoverVerdict;
-
 /// <summary>
-/// When to stop iterating. The machine pauses only if every PRE_COPY device's initial bytes are loaded at the
-/// destination and the predicted downtime fits the limit:
-/// <code>downtime = fixed + remaining / bandwidth</code>
-/// where <c>fixed</c> covers barriers, votes, decision and device loading. A pass that would fit but
-/// leaves more than 16 MiB and shrinks by half, or is the first, is followed by one more: the limit is a bound, not a budget.
+/// When to stop iterating, from what the passes showed and what earlier blackouts cost. The machine is paused when
+/// <list type="number">
+/// <item>every PRE_COPY device's initial bytes are loaded at the destination, and it said so,</item>
+/// <item>the predicted p99 of the whole downtime fits the limit, and</item>
+/// <item>one more pass would cost more than it gains: the limit is a bound, not a budget.</item>
+/// </list>
+/// Whether it can fit at all follows from the second pass on: what pre-copy comes to if it goes on for ever is the fixed point of
+/// "what is dirtied while what was dirtied is sent". If that does not fit, it is said what is in the way, and the policy decides.
 /// </summary>
 public static class SwitchoverRule
 {
-    /// <summary>Passes after which a migration that does not converge is given up; the guest stays healthy.</summary>
-    public const int MaxIterations = 30;
+    /// <summary>Blackouts after which p99 is believed; until then the tail is assumed, and the median is held against the limit.</summary>
+    public const int BelievedAfter = 3;
 
-    /// <summary>What the blackout costs besides bytes, before anything was learned about this fleet.</summary>
-    public static readonly TimeSpan FixedDowntime = TimeSpan.FromMilliseconds(60);
+    /// <summary>A pass is worth it if the share of the limit that it saves is more than this many times the share that it adds to all
+    /// that was sent.</summary>
+    private const double BytesWeight = 3;
 
-    private const long NotWorthAnotherPassBytes = 16L << 20;
+    /// <summary>Of the limit; what saves less is not worth a pass.</summary>
+    private const double LeastGain = 0.02;
 
-    public static SwitchoverVerdict Judge(PassObservation pass, PassObservation? previous, TimeSpan maxDowntime)
+    /// <summary>An abort waits for as many passes and as long, in which the guest may change its ways.</summary>
+    private const int PatientPasses = 3;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private const int ThrottleStep = 10, MostThrottle = 99;
+
+    /// <param name="passes">all of this pre-copy, the oldest first; at least one.</param>
+    /// <param name="elapsed">since pre-copy began; null: as long as the passes took.</param>
+    public static SwitchoverVerdict Judge(
+        IReadOnlyList<PassObservation> passes, LearnedCosts costs, ConvergencePolicy policy, TimeSpan? elapsed = null)
     {
-        var predicted = Predict(pass);
-        bool fits = predicted <= maxDowntime;
-        if (!pass.InitialBytesLoaded)
-            return pass.Iteration < MaxIterations
-                ? new IterateAgain(predicted)
-                : new GiveUp($"a device's initial bytes were not loaded by the destination in {pass.Iteration} passes");
+        var last = passes[^1];
+        var prediction = DowntimePredictor.Predict(passes, costs);
+        bool over = last.Iteration >= policy.MaxIterations || (elapsed ?? Total(passes)) >= policy.MaxTime;
+        if (!last.InitialBytesLoaded)
+            return over
+                ? new GiveUp($"a device's initial bytes were not loaded by the destination in {Passes(last.Iteration)}", prediction)
+                : new IterateAgain(prediction, null, last.ThrottlePercent);
+        if (Fits(prediction, costs, policy))
+            return !over && IsWorthAnother(passes, prediction, costs, policy)
+                ? new IterateAgain(prediction, null, last.ThrottlePercent)
+                : new SwitchNow(prediction);
 
-        bool shrinking = previous is { } before && pass.RemainingBytes * 2 < before.RemainingBytes;
-        bool worthIt = pass.RemainingBytes > NotWorthAnotherPassBytes && (previous is null || shrinking);
-        if (fits && !(worthIt && pass.Iteration < MaxIterations)) return new SwitchNow(predicted);
-        if (pass.Iteration < MaxIterations) return new IterateAgain(predicted);
-        return new GiveUp(
-            $"after {pass.Iteration} passes {pass.RemainingBytes >> 20} MiB are still dirty at " +
-            $"{pass.BandwidthBytesPerSecond / (1 << 20):F0} MiB/s: predicted downtime {predicted.TotalMilliseconds:F0} ms " +
-            $"exceeds {maxDowntime.TotalMilliseconds:F0} ms");
+        var stall = FindStall(passes, costs, policy);
+        if (over) return End(prediction, stall, policy, Limit(last, policy, prediction));
+        if (stall is null) return new IterateAgain(prediction, null, last.ThrottlePercent);
+        return policy.OnStall switch
+        {
+            // As short as it can be had: as soon as another pass does not help any more.
+            StallAction.Switch when !Helps(passes, prediction, costs) => new SwitchNow(prediction, stall),
+            StallAction.Switch => new IterateAgain(prediction, stall, last.ThrottlePercent),
+            StallAction.Throttle when stall.ThrottlePercent is { } percent => new IterateAgain(
+                prediction, stall, Math.Clamp(Math.Max(percent, last.ThrottlePercent + ThrottleStep), ThrottleStep, MostThrottle)),
+            _ when HasBeenPatient(passes, costs, policy) => new GiveUp(stall.ToString(), prediction, stall),
+            _ => new IterateAgain(prediction, stall, last.ThrottlePercent),
+        };
     }
 
-    private static TimeSpan Predict(PassObservation pass)
+    /// <summary>What pre-copy cannot overcome; null: it can, or nobody knows yet (one pass does not tell).</summary>
+    public static Stall? FindStall(IReadOnlyList<PassObservation> passes, LearnedCosts costs, ConvergencePolicy policy)
     {
-        if (pass.RemainingBytes == 0) return FixedDowntime;
-        if (pass.BandwidthBytesPerSecond <= 0) return TimeSpan.MaxValue;
-        double seconds = pass.RemainingBytes / pass.BandwidthBytesPerSecond;
-        return seconds > 86_400 ? TimeSpan.MaxValue : FixedDowntime + TimeSpan.FromSeconds(seconds);
+        if (passes.Count < 2) return null;
+        var reachable = DowntimePredictor.Reachable(passes, costs);
+        return Fits(reachable, costs, policy) ? null : StallFinder.Explain(passes, costs, policy, reachable);
     }
+
+    internal static bool Fits(DowntimePrediction prediction, LearnedCosts costs, ConvergencePolicy policy) =>
+        Held(prediction, costs) <= policy.MaxDowntime;
+
+    internal static TimeSpan Held(DowntimePrediction prediction, LearnedCosts costs) =>
+        costs.Count >= BelievedAfter ? prediction.P99 : prediction.P50;
+
+    private static bool IsWorthAnother(
+        IReadOnlyList<PassObservation> passes, DowntimePrediction now, LearnedCosts costs, ConvergencePolicy policy)
+    {
+        var (after, bytes, _) = DowntimePredictor.AfterAnotherPass(passes, costs);
+        double gain = (now.P50 - after.P50) / policy.MaxDowntime;
+        double cost = (double)bytes / Math.Max(1, passes.Sum(pass => pass.SentBytes));
+        return gain > LeastGain && gain > cost * BytesWeight;
+    }
+
+    private static bool Helps(IReadOnlyList<PassObservation> passes, DowntimePrediction now, LearnedCosts costs) =>
+        DowntimePredictor.AfterAnotherPass(passes, costs).Prediction.P50 < now.P50 * 0.9;
+
+    private static bool HasBeenPatient(IReadOnlyList<PassObservation> passes, LearnedCosts costs, ConvergencePolicy policy)
+    {
+        if (passes.Count < PatientPasses + 1) return false;
+        var waited = TimeSpan.Zero;
+        for (int count = passes.Count; count >= 2; count--)
+        {
+            if (FindStall([.. passes.Take(count)], costs, policy) is null) return false;
+            waited += passes[count - 1].Duration;
+            if (passes.Count - count + 1 >= PatientPasses && waited >= Patience) return true;
+        }
+
+        return false;
+    }
+
+    private static SwitchoverVerdict End(DowntimePrediction prediction, Stall? stall, ConvergencePolicy policy, string reason) =>
+        policy.OnStall == StallAction.Switch && !prediction.IsEndless
+            ? new SwitchNow(prediction, stall)
+            : new GiveUp(stall is null ? reason : $"{reason}: {stall}", prediction, stall);
+
+    private static string Limit(PassObservation last, ConvergencePolicy policy, DowntimePrediction prediction) =>
+        $"after {Passes(last.Iteration)} {last.RemainingBytes >> 20} MiB are still dirty: predicted downtime " +
+        $"{(prediction.IsEndless ? "without end" : $"{prediction.P50.TotalMilliseconds:F0} ms (p99 {prediction.P99.TotalMilliseconds:F0} ms)")} " +
+        $"exceeds {policy.MaxDowntime.TotalMilliseconds:F0} ms";
+
+    private static string Passes(int count) => count == 1 ? "1 pass" : $"{count} passes";
+
+    private static TimeSpan Total(IReadOnlyList<PassObservation> passes) => TimeSpan.FromTicks(passes.Sum(pass => pass.Duration.Ticks));
 }

@@ -325,7 +325,7 @@ public sealed class CoordinatorMachine
             [
                 Send(new StartPreCopy(
                     id, guest, fence, state.Prepared!.DataEndpoint, state.Prepared.Token, plan.MaxDowntime, plan.PlainAcceptedBy,
-                    plan.VerifyFull, plan.MaxBytesPerSecond)),
+                    plan.VerifyFull, plan.MaxBytesPerSecond, plan.Policy, plan.Costs)),
                 .. Reconnect(state, plan),
                 .. state.Bandwidth is { } chosen && chosen.Change > state.BandwidthHeard
                     ? [Send(new LimitBandwidth(id, guest, fence, chosen.MaxBytesPerSecond, chosen.Change))]

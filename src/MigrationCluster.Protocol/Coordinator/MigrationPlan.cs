@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -12,6 +13,8 @@ namespace MigrationCluster.Protocol.Coordinator;
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed between hosts; null: beyond loopback it is sealed.</param>
 /// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
 /// <param name="MaxBytesPerSecond">of the transfer while the guest runs, as it begins; null: as fast as it can.</param>
+/// <param name="Policy">what the operator allows pre-copy; null: the limit alone.</param>
+/// <param name="Costs">what earlier blackouts cost, as far as was known; null: a plan of an earlier release.</param>
 public sealed record MigrationPlan(
     MigrationId Migration,
     GuestName Guest,
@@ -25,7 +28,9 @@ public sealed record MigrationPlan(
     PlanFindings? Findings = null,
     string? PlainAcceptedBy = null,
     bool VerifyFull = false,
-    long? MaxBytesPerSecond = null);
+    long? MaxBytesPerSecond = null,
+    ConvergencePolicy? Policy = null,
+    LearnedCosts? Costs = null);
 
 /// <summary>What planning learned and an operator may ask for later.</summary>
 /// <param name="Unknown">what nobody could tell, and was accepted by name; empty unless somebody did.</param>

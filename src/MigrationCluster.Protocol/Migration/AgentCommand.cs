@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 
@@ -67,9 +68,12 @@ public sealed record CheckSetup(
 /// <param name="PlainAcceptedBy">the operator who has guest RAM travel unsealed; null: beyond loopback it is sealed.</param>
 /// <param name="VerifyFull">before any vote both sides compare a hash of all of RAM too, not only what was sent and written.</param>
 /// <param name="MaxBytesPerSecond">of this transfer while the guest runs; null: as fast as it can.</param>
+/// <param name="Policy">what the operator allows; null: the limit alone, from a coordinator of an earlier release.</param>
+/// <param name="Costs">what earlier blackouts cost; null: nobody knows.</param>
 public sealed record StartPreCopy(
     MigrationId Migration, GuestName Guest, Fence Fence, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null)
+    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null, ConvergencePolicy? Policy = null,
+    LearnedCosts? Costs = null)
     : AgentCommand(Migration, Guest, Fence);
 
 /// <summary>Source: the destination's daemon was restarted and its data plane is open again, elsewhere. Answered by

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using MigrationCluster.Protocol.Compatibility;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Vfio;
@@ -99,9 +100,12 @@ public sealed record SetupCollected(
     MigrationId Migration, DateTimeOffset At, IReadOnlyList<SetupRecord> Records, IReadOnlyList<PlannedDevice> Devices)
     : AgentEvent(Migration, At);
 
+/// <param name="Policy">null: the limit alone.</param>
+/// <param name="Costs">null: nobody knows what blackouts cost.</param>
 public sealed record PreCopyStarted(
     MigrationId Migration, DateTimeOffset At, string DataEndpoint, string Token, TimeSpan MaxDowntime,
-    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null)
+    string? PlainAcceptedBy = null, bool VerifyFull = false, long? MaxBytesPerSecond = null, ConvergencePolicy? Policy = null,
+    LearnedCosts? Costs = null)
     : AgentEvent(Migration, At);
 
 /// <summary>Either side: a device stands in this state now.</summary>
@@ -139,14 +143,22 @@ public sealed record BandwidthLimited(MigrationId Migration, DateTimeOffset At, 
 
 /// <param name="Bytes">page and device bytes sent in this pass.</param>
 /// <param name="RemainingBytes">dirtied while the pass ran, pages and devices.</param>
+/// <param name="Pass">all that was seen of it; null: of an earlier release.</param>
+/// <param name="Predicted">of a downtime that had begun with its end; null: of an earlier release.</param>
+/// <param name="Stall">what pre-copy will not overcome; null: it will, or nobody knows yet.</param>
+/// <param name="ThrottlePercent">by how much the vCPUs are slowed from now on.</param>
 public sealed record IterationFinished(
     MigrationId Migration, DateTimeOffset At, int Iteration, long Pages, long Bytes, TimeSpan Duration,
-    long RemainingBytes, double BandwidthBytesPerSecond, double DirtyBytesPerSecond)
+    long RemainingBytes, double BandwidthBytesPerSecond, double DirtyBytesPerSecond, PassObservation? Pass = null,
+    DowntimePrediction? Predicted = null, Stall? Stall = null, int ThrottlePercent = 0)
     : AgentEvent(Migration, At);
 
 /// <summary>The switchover rule holds: predicted downtime fits, every device's initial bytes are loaded.</summary>
+/// <param name="PredictedDowntime">the median.</param>
 /// <param name="Readiness">how often it has been ready by now: a switchover may be put off.</param>
-public sealed record ReadyToSwitch(MigrationId Migration, DateTimeOffset At, TimeSpan PredictedDowntime, int Readiness = 1)
+/// <param name="Predicted">by component, and how sure it is; null: of an earlier release.</param>
+public sealed record ReadyToSwitch(
+    MigrationId Migration, DateTimeOffset At, TimeSpan PredictedDowntime, int Readiness = 1, DowntimePrediction? Predicted = null)
     : AgentEvent(Migration, At);
 
 public sealed record SwitchOverStarted(MigrationId Migration, DateTimeOffset At, TimeSpan PauseDeadline)
@@ -168,8 +180,10 @@ public sealed record DevicesStopped(MigrationId Migration, DateTimeOffset At) : 
 /// <param name="Digest">of the manifest: page digests and device stream digests.</param>
 /// <param name="PagesSentAt">when the last final page was acknowledged.</param>
 /// <param name="RamDigest">of all of RAM, which the destination found the same; null: nobody asked for it.</param>
+/// <param name="Timings">null: of an earlier release.</param>
 public sealed record FinalStateSent(
-    MigrationId Migration, DateTimeOffset At, string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, string? RamDigest = null)
+    MigrationId Migration, DateTimeOffset At, string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, string? RamDigest = null,
+    BlackoutTimings? Timings = null)
     : AgentEvent(Migration, At);
 
 /// <param name="DeviceBytes">state stream bytes by device name.</param>

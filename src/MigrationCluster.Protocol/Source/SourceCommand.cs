@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -23,12 +24,9 @@ public abstract record SourceCommand(DateTimeOffset At)
     /// <param name="Limit">how long pre-copy may go without any.</param>
     public sealed record TransferBroke(string Reason, TimeSpan Limit, DateTimeOffset At) : SourceCommand(At);
 
-    /// <param name="InitialBytesLoaded">after this pass no PRE_COPY device has initial bytes, and the destination acknowledged all
-    /// that were sent. Of this pass only: a device may have some again.</param>
-    public sealed record IterationEnded(
-        int Iteration, long Pages, long Bytes, TimeSpan Duration, long RemainingBytes,
-        double BandwidthBytesPerSecond, double DirtyBytesPerSecond, bool InitialBytesLoaded, DateTimeOffset At)
-        : SourceCommand(At);
+    /// <param name="Pass">that its initial bytes are loaded is said of this pass only: a device may have some again.</param>
+    /// <param name="Pages">sent, or told of as zeros.</param>
+    public sealed record IterationEnded(PassObservation Pass, long Pages, DateTimeOffset At) : SourceCommand(At);
 
     /// <summary>Asked to pause, the machine was not: these devices have initial bytes again.</summary>
     public sealed record ReadinessTakenBack(IReadOnlyList<DeviceName> Devices, DateTimeOffset At) : SourceCommand(At);
@@ -37,7 +35,8 @@ public abstract record SourceCommand(DateTimeOffset At)
 
     /// <param name="RamDigest">of all of RAM, which the destination found the same; null: it was not asked for.</param>
     public sealed record FinalSent(
-        string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At, string? RamDigest = null) : SourceCommand(At);
+        string Digest, DateTimeOffset PagesSentAt, TransferTotals Totals, DateTimeOffset At, string? RamDigest = null,
+        BlackoutTimings? Timings = null) : SourceCommand(At);
 
     /// <param name="Stands">with <see cref="Vote.Kept"/>: where every device really stands, read after the vote; else empty.</param>
     public sealed record VoteCast(Vote Vote, IReadOnlyDictionary<string, DeviceState> Stands, DateTimeOffset At)

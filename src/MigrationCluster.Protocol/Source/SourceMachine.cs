@@ -75,7 +75,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             StartPreCopy start when s.Phase == SourcePhase.Negotiated =>
                 Accept(new PreCopyStarted(
                     s.Migration, at, start.DataEndpoint, start.Token, start.MaxDowntime, start.PlainAcceptedBy, start.VerifyFull,
-                    start.MaxBytesPerSecond)),
+                    start.MaxBytesPerSecond, start.Policy, start.Costs)),
             StartPreCopy => AlreadyPast(s, SourcePhase.PreCopy),
 
             // Before the machine is paused the switchover is put off until there is a connection again.
@@ -154,7 +154,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                 return DecideBroken(s, broke);
 
             case SourceCommand.IterationEnded ended
-                when s.Phase == SourcePhase.PreCopy && ended.Iteration == s.Iteration + 1:
+                when s.Phase == SourcePhase.PreCopy && ended.Pass.Iteration == s.Iteration + 1:
                 return DecideIteration(s, ended);
 
             case SourceCommand.ReadinessTakenBack back when s.Phase == SourcePhase.Pausing && s.Failure is null:
@@ -170,7 +170,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
                     [new DeviceStateReached(s.Migration, isolated.At, alone.Name, alone.State, MemberStanding.Isolated)], isolated.At);
 
             case SourceCommand.FinalSent sent when s.Phase == SourcePhase.Copying:
-                return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals, sent.RamDigest));
+                return Accept(new FinalStateSent(s.Migration, sent.At, sent.Digest, sent.PagesSentAt, sent.Totals, sent.RamDigest, sent.Timings));
 
             case SourceCommand.VoteCast { Vote: Vote.Yielded } cast when s.Phase == SourcePhase.Yielding:
                 return Accept(new GuestYielded(s.Migration, cast.At));
@@ -249,12 +249,19 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
 
     private static Decision<AgentEvent> DecideIteration(SourceState s, SourceCommand.IterationEnded e)
     {
-        var finished = new IterationFinished(s.Migration, e.At, e.Iteration, e.Pages, e.Bytes, e.Duration,
-            e.RemainingBytes, e.BandwidthBytesPerSecond, e.DirtyBytesPerSecond);
-        var pass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, e.InitialBytesLoaded);
-        return SwitchoverRule.Judge(pass, s.LastPass, s.MaxDowntime) switch
+        var pass = e.Pass;
+        var passes = s.Passes.Add(pass);
+        var verdict = SwitchoverRule.Judge(
+            passes, s.Costs ?? LearnedCosts.Assumed, s.Policy ?? new ConvergencePolicy(s.MaxDowntime), e.At - s.PreCopyAt);
+        var finished = new IterationFinished(
+            s.Migration, e.At, pass.Iteration, e.Pages, pass.SentBytes, pass.Duration, pass.RemainingBytes,
+            BandwidthEstimate.Of(passes, pass.Capped).BytesPerSecond,
+            pass.Duration > TimeSpan.Zero ? pass.RemainingBytes / pass.Duration.TotalSeconds : 0,
+            pass, verdict.Prediction, verdict.Stall, (verdict as IterateAgain)?.ThrottlePercent ?? pass.ThrottlePercent);
+        return verdict switch
         {
-            SwitchNow now => Accept(finished, new ReadyToSwitch(s.Migration, e.At, now.PredictedDowntime, s.Readiness + 1)),
+            SwitchNow now => Accept(
+                finished, new ReadyToSwitch(s.Migration, e.At, now.Prediction.P50, s.Readiness + 1, now.Prediction)),
             GiveUp giveUp => Accept(finished,
                 new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", s.MaxBytesPerSecond is { } most
                     ? $"{giveUp.Reason}; an operator has the transfer keep to {most / (double)(1 << 20):F0} MiB/s"
@@ -352,6 +359,8 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         {
             Phase = SourcePhase.Negotiated,
             Devices = e.Devices.ToImmutableSortedDictionary(device => device.Name.Value, device => device),
+            DeviceModels = e.Records.Where(record => record.Descriptor.Model is not null)
+                .DistinctBy(record => record.Device).ToImmutableSortedDictionary(record => record.Device, record => record.Descriptor.Model!),
         },
         PreCopyStarted e => state with
         {
@@ -362,6 +371,9 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             PlainAcceptedBy = e.PlainAcceptedBy,
             VerifyFull = e.VerifyFull,
             MaxBytesPerSecond = e.MaxBytesPerSecond,
+            Policy = e.Policy,
+            Costs = e.Costs,
+            PreCopyAt = e.At,
         },
         TransferOpened => state with { TransferOpen = true, LostAt = null },
         TransferLost e => state with { TransferOpen = false, LostAt = e.At },
@@ -378,7 +390,9 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
         IterationFinished e => state with
         {
             Iteration = e.Iteration,
-            LastPass = new PassObservation(e.Iteration, e.RemainingBytes, e.BandwidthBytesPerSecond, true),
+            // One that tells less is of an earlier release.
+            Passes = state.Passes.Add(e.Pass ?? new PassObservation(e.Iteration, e.Duration, e.Bytes, e.RemainingBytes)),
+            ThrottlePercent = e.ThrottlePercent,
         },
         ReadyToSwitch e => state with { Phase = SourcePhase.Ready, Readiness = e.Readiness },
         SwitchOverStarted e => state with { Phase = SourcePhase.Pausing, PauseDeadline = e.PauseDeadline },

@@ -38,6 +38,12 @@ public enum SourcePhase
 /// <param name="VerifyFull">a hash of all of RAM is sent with the manifest.</param>
 /// <param name="MaxBytesPerSecond">of the transfer while the guest runs; null: as fast as it can.</param>
 /// <param name="BandwidthChange">which change of it that was; 0: none, it is as it began.</param>
+/// <param name="Passes">of pre-copy that are over, the oldest first.</param>
+/// <param name="Policy">null: the limit alone.</param>
+/// <param name="Costs">what earlier blackouts cost, as it was known when pre-copy began; null: it was not.</param>
+/// <param name="PreCopyAt">when pre-copy began.</param>
+/// <param name="ThrottlePercent">by how much the vCPUs are slowed.</param>
+/// <param name="DeviceModels">by device name, of those that say so; null: setup was not collected.</param>
 /// <param name="Failure">why work has stopped until the coordinator decides; null while all is well.</param>
 public sealed record SourceState(
     SourcePhase Phase,
@@ -51,7 +57,7 @@ public sealed record SourceState(
     TimeSpan PauseDeadline,
     bool TransferOpen,
     int Iteration,
-    PassObservation? LastPass,
+    ImmutableList<PassObservation> Passes,
     string? Failure,
     int Readiness = 0,
     int Opening = 0,
@@ -60,13 +66,21 @@ public sealed record SourceState(
     string? PlainAcceptedBy = null,
     bool VerifyFull = false,
     long? MaxBytesPerSecond = null,
-    int BandwidthChange = 0)
+    int BandwidthChange = 0,
+    ConvergencePolicy? Policy = null,
+    LearnedCosts? Costs = null,
+    DateTimeOffset? PreCopyAt = null,
+    int ThrottlePercent = 0,
+    ImmutableSortedDictionary<string, string>? DeviceModels = null)
 {
     public static readonly SourceState New = new(
         SourcePhase.New, default, default, default, ImmutableSortedDictionary<string, PlannedDevice>.Empty,
-        null, null, default, default, false, 0, null, null);
+        null, null, default, default, false, 0, [], null);
 
     public PlannedDevice Machine => Devices[DeviceName.Machine.Value];
+
+    /// <summary>What their costs are learned under.</summary>
+    public ImmutableSortedDictionary<string, string> Models => DeviceModels ?? ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary>All devices but the machine.</summary>
     public IEnumerable<PlannedDevice> Members => Devices.Values.Where(device => device.Name != DeviceName.Machine);

@@ -25,7 +25,7 @@ public sealed class ReadinessTests : EndToEndTest
     public async Task A_device_that_has_initial_bytes_again_sends_them_and_has_them_acknowledged_before_a_pass_is_ready()
     {
         await using var bench = await Bench.StartAsync(Fleet.Files(Fleet.Alpha).Directory);
-        Assert.True((await bench.RunAsync(1)).InitialBytesLoaded);
+        Assert.True((await bench.RunAsync(1)).Pass.InitialBytesLoaded);
         Assert.Empty(await bench.Transfer.FindUnreadyAsync(default));
         long before = Assert.Single(bench.Sink.InitialEnds);
 
@@ -34,11 +34,11 @@ public sealed class ReadinessTests : EndToEndTest
 
         // It happens once more, after the destination has all that this pass has sent: so this pass is not ready.
         bench.Sink.OnInitialEnd = bench.ReinitializeAsync;
-        Assert.False((await bench.RunAsync(2)).InitialBytesLoaded);
+        Assert.False((await bench.RunAsync(2)).Pass.InitialBytesLoaded);
         Assert.True(bench.Sink.InitialEnds[1] >= before + GpuBytes);
 
         bench.Sink.OnInitialEnd = () => Task.CompletedTask;
-        Assert.True((await bench.RunAsync(3)).InitialBytesLoaded);
+        Assert.True((await bench.RunAsync(3)).Pass.InitialBytesLoaded);
         Assert.True(bench.Sink.InitialEnds[2] >= bench.Sink.InitialEnds[1] + GpuBytes);
         Assert.Empty(await bench.Transfer.FindUnreadyAsync(default));
     }
@@ -73,13 +73,13 @@ public sealed class ReadinessTests : EndToEndTest
                 device => device.Device.Value,
                 device => device.Device.Value == Gpu ? MigrationCapabilities.PreCopy : MigrationCapabilities.StopCopy);
             var transfer = await SourceTransfer.OpenAsync(
-                address, devices.InOrder, capabilities, TransferOptions.Default, TimeProvider.System, default);
+                address, devices.InOrder, capabilities, new Dictionary<string, string>(), TransferOptions.Default, TimeProvider.System, default);
             await transfer.ConnectAsync(listener.EndPoint.ToString(), token.ToHexadecimal(), null, default);
             return new Bench(devices, listener, ram, receiver, sink, transfer);
         }
 
         public async Task<SourceCommand.IterationEnded> RunAsync(int iteration) =>
-            (SourceCommand.IterationEnded)await transfer.RunIterationAsync(iteration, default);
+            (SourceCommand.IterationEnded)await transfer.RunIterationAsync(iteration, 0, default);
 
         /// <summary>As the guest's driver would.</summary>
         public async Task ReinitializeAsync()

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -128,7 +129,7 @@ public sealed class BandwidthTests
         SourceReachesPreCopy(20 * MiB);
         for (int pass = 1; _source.State.Failure is null; pass++)
             _source.Tell(new SourceCommand.IterationEnded(
-                pass, 9, 40 * MiB, TimeSpan.FromSeconds(2), 40 * MiB, 20 * MiB, 20 * MiB, InitialBytesLoaded: true, default));
+                new PassObservation(pass, TimeSpan.FromSeconds(2), 40 * MiB, 40 * MiB, Capped: true), 9, default));
         var failed = Assert.IsType<SourceFailed>(_source.Events[^1]);
         Assert.Equal("pre-copy.no-convergence", failed.Code);
         Assert.Contains("keep to 20 MiB/s", failed.Reason);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Destination;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
@@ -34,7 +35,7 @@ public sealed class LateOrdersTests
         orders.Tell(new SourceCommand.TransferConnected(0, default));
         orders.MoveWhile(story.MoveAll, () => story.Pending[0] is SourceEffect.MoveDevice);
         orders.Give(new LimitBandwidth(Id, Guest, At, 1 << 20, 1));
-        orders.Tell(new SourceCommand.IterationEnded(1, 10, 40960, Second, 0, 1e9, 0, InitialBytesLoaded: true, default));
+        orders.Tell(new SourceCommand.IterationEnded(new PassObservation(1, Second, 40960, 0), 10, default));
         orders.Give(new SwitchOver(Id, Guest, At, Second));
         orders.MoveWhile(story.MoveAll, () => story.State.Phase < SourcePhase.Copying);
         orders.Tell(new SourceCommand.FinalSent("d", default, new TransferTotals(0, 0, 0, new Dictionary<string, long>()), default));

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
@@ -96,7 +97,7 @@ public sealed class SourceMachineTests
     }
 
     private void IterationEnds(int iteration, bool initialBytesLoaded) => _source.Tell(new SourceCommand.IterationEnded(
-        iteration, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, initialBytesLoaded, default));
+        new PassObservation(iteration, TimeSpan.FromSeconds(1), 40960, 0, initialBytesLoaded), 10, default));
 
     [Fact]
     public void The_final_state_is_sent_only_when_all_devices_are_stopped()
@@ -286,7 +287,7 @@ public sealed class SourceMachineTests
         _source.MoveAll();
         Assert.Equal(new SourceEffect.RunIteration(1), Assert.Single(_source.Pending));
         _source.Tell(new SourceCommand.IterationEnded(
-            1, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, InitialBytesLoaded: true, default));
+            new PassObservation(1, TimeSpan.FromSeconds(1), 40960, 0), 10, default));
         Assert.Equal(SourcePhase.Ready, _source.State.Phase);
     }
 

@@ -1,3 +1,4 @@
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
@@ -108,7 +109,7 @@ public sealed class SourceResumeTests
         _source.Tell(new SourceCommand.Restarted(Start));
         Connected();
         _source.Tell(new SourceCommand.IterationEnded(
-            2, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, InitialBytesLoaded: true, Start));
+            new PassObservation(2, TimeSpan.FromSeconds(1), 40960, 0), 10, Start));
         Assert.Equal(2, Assert.IsType<ReadyToSwitch>(_source.Events[^1]).Readiness);
 
         Assert.Null(Order(new SwitchOver(Id, Guest, At, PauseDeadline, Readiness: 1)));
@@ -177,7 +178,7 @@ public sealed class SourceResumeTests
     {
         ReachPreCopy();
         _source.Tell(new SourceCommand.IterationEnded(
-            1, 10, 40960, TimeSpan.FromSeconds(1), 0, 1e9, 0, InitialBytesLoaded: true, Start));
+            new PassObservation(1, TimeSpan.FromSeconds(1), 40960, 0), 10, Start));
         Assert.Equal(SourcePhase.Ready, _source.State.Phase);
     }
 

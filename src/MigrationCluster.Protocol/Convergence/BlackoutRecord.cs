@@ -1,0 +1,18 @@
+namespace MigrationCluster.Protocol.Convergence;
+
+/// <summary>One blackout as it happened, and as it was predicted: what costs are learned from. Times are ms.</summary>
+/// <param name="SwitchDelay">from the last reading of the dirty logs before the pause until the pause.</param>
+/// <param name="Bitmap">null: not measured.</param>
+/// <param name="Load">from the last byte that left until the destination had agreed to the manifest.</param>
+/// <param name="Predicted">by how the steps added up, uncorrected; null: an earlier release's.</param>
+/// <param name="BytesPerSecond">of its passes that kept to no limit; 0: none did.</param>
+public sealed record BlackoutRecord(
+    string Source, string Destination, double SwitchDelay, double? Bitmap, double Pages, long PageBytes, long ColdBytes, double Load,
+    double Verify, double Yield, double Commit, double Resume, double Total, IReadOnlyList<DeviceBlackout> Devices, double BytesPerSecond,
+    (double MedianMs, double SigmaMs)? Predicted);
+
+/// <summary>One device in a blackout.</summary>
+/// <param name="KnownBytes">of its final state, what had counted as dirty before.</param>
+/// <param name="FinalMs">until all of it had left.</param>
+/// <param name="LoadMs">from then on until the destination's device had accepted it.</param>
+public sealed record DeviceBlackout(string Model, double? QuiesceMs, double? StopMs, long KnownBytes, long FinalBytes, double FinalMs, double LoadMs);

@@ -1,0 +1,87 @@
+namespace MigrationCluster.Protocol.Convergence;
+
+/// <summary>What the next blackout between two hosts will cost, by the earlier ones.</summary>
+public static class CostLearner
+{
+    /// <summary>Blackouts of two hosts that are enough to leave all others aside.</summary>
+    private const int EnoughOfTheirOwn = 8;
+    private const int Most = 40;
+
+    /// <summary>Of errors: their tail needs more.</summary>
+    private const int MostErrors = 200;
+
+    /// <summary>Below it a final state says what a device costs without bytes, above it at which rate they go.</summary>
+    private const long TellingBytes = 4 << 20;
+
+    /// <summary>Before there are enough, errors are as if these had been seen: quantiles of a skewed distribution.</summary>
+    private static readonly double[] PriorErrors = [.. Enumerable.Range(0, 20).Select(i => Skewed((i + 0.5) / 20))];
+
+    /// <param name="records">of the whole cluster, the oldest first.</param>
+    public static LearnedCosts Learn(IReadOnlyList<BlackoutRecord> records, string source, string destination)
+    {
+        var assumed = LearnedCosts.Assumed;
+        if (records.Count == 0) return assumed;
+        var theirs = records.Where(record => record.Source == source && record.Destination == destination).ToList();
+        var seen = (theirs.Count >= EnoughOfTheirOwn ? theirs : records).TakeLast(Most).ToList();
+        var bandwidth = seen.Where(record => record.BytesPerSecond > 0).Select(record => record.BytesPerSecond).ToList();
+        double rate = bandwidth.Count > 0 ? Cost.Quantile([.. bandwidth.Order()], 0.5) : 0;
+        return new LearnedCosts(
+            Cost.Of([.. seen.Select(record => record.SwitchDelay)], assumed.SwitchDelay),
+            Cost.Of([.. seen.Where(record => record.Bitmap is not null).Select(record => record.Bitmap!.Value)], assumed.Bitmap),
+            Cost.Of([.. seen.Select(record => PagesBeyondBytes(record, assumed.FirstTouchSecondsPerByte))], assumed.Pages),
+            Cost.Of([.. seen.Select(record => Math.Max(0, record.Load - record.Devices.Select(device => device.LoadMs).DefaultIfEmpty().Max()))], assumed.Load),
+            Cost.Of([.. seen.Select(record => record.Verify)], assumed.Verify),
+            Cost.Of([.. seen.Select(record => record.Yield)], assumed.Yield),
+            Cost.Of([.. seen.Select(record => record.Commit)], assumed.Commit),
+            Cost.Of([.. seen.Select(record => record.Resume)], assumed.Resume),
+            [.. seen.SelectMany(record => record.Devices).GroupBy(device => device.Model).OrderBy(model => model.Key, StringComparer.Ordinal).Select(OfModel)],
+            bandwidth.Count > 0 ? new Cost(rate, Cost.Of(bandwidth, new Cost(rate, rate * 0.3)).Spread, bandwidth.Count) : default,
+            assumed.FirstTouchSecondsPerByte,
+            Errors(records), seen.Count);
+    }
+
+    private static double PagesBeyondBytes(BlackoutRecord record, double firstTouch) => record.BytesPerSecond <= 0 ? record.Pages
+        : Math.Max(0, record.Pages - record.PageBytes / record.BytesPerSecond * 1000 - record.ColdBytes * firstTouch * 1000);
+
+    private static DeviceCost OfModel(IGrouping<string, DeviceBlackout> model)
+    {
+        var assumed = DeviceCost.Assumed(model.Key);
+        var small = model.Where(device => device.FinalBytes < TellingBytes).Select(device => device.FinalMs).ToList();
+        var final = small.Count > 0 ? Cost.Of(small, assumed.Final) : assumed.Final;
+        var rates = model.Where(device => device.FinalBytes >= TellingBytes)
+            .Select(device => device.FinalBytes / Math.Max(0.001, (device.FinalMs - final.Median) / 1000)).Order().ToArray();
+        var beyond = model.Select(device => (double)Math.Max(0, device.FinalBytes - device.KnownBytes)).ToList();
+        return new DeviceCost(
+            model.Key,
+            Cost.Of([.. model.Where(device => device.QuiesceMs is not null).Select(device => device.QuiesceMs!.Value)], assumed.Quiesce),
+            Cost.Of([.. model.Where(device => device.StopMs is not null).Select(device => device.StopMs!.Value)], assumed.Stop),
+            Cost.Of(beyond, new Cost(Cost.Quantile([.. beyond.Order()], 0.5), assumed.FinalBytes.Spread)),
+            final,
+            Cost.Of([.. model.Select(device => device.LoadMs)], assumed.Load),
+            rates.Length > 0 ? Cost.Quantile(rates, 0.5) : 0);
+    }
+
+    /// <summary>The smallest error that as large a share of one more would not exceed (the finite-sample rank of conformal prediction).</summary>
+    private static ErrorQuantiles Errors(IReadOnlyList<BlackoutRecord> records)
+    {
+        var seen = records.Where(record => record.Predicted is { SigmaMs: > 0 }).TakeLast(MostErrors)
+            .Select(record => (record.Total - record.Predicted!.Value.MedianMs) / record.Predicted.Value.SigmaMs).ToList();
+        int count = seen.Count;
+        // The prior fades as what was seen takes its place.
+        int prior = Math.Max(0, PriorErrors.Length - count / 2);
+        for (int i = 0; i < prior; i++) seen.Add(PriorErrors[i * PriorErrors.Length / prior]);
+        seen.Sort();
+        return new ErrorQuantiles(Rank(seen, 0.5), Rank(seen, 0.95), Rank(seen, 0.99) + (count < 100 ? 1 : 0), count);
+    }
+
+    private static double Rank(List<double> sorted, double share)
+    {
+        double at = share * (sorted.Count + 1) - 1;
+        if (at >= sorted.Count - 1) return sorted[^1];
+        int below = Math.Max(0, (int)at);
+        return sorted[below] + Math.Clamp(at - below, 0, 1) * (sorted[below + 1] - sorted[below]);
+    }
+
+    /// <summary>Of a logistic distribution whose upper half is half again as wide.</summary>
+    private static double Skewed(double share) => Math.Log(share / (1 - share)) * 0.55 * (share > 0.5 ? 1.5 : 1);
+}

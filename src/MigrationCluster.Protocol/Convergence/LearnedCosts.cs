@@ -1,0 +1,49 @@
+namespace MigrationCluster.Protocol.Convergence;
+
+/// <summary>
+/// What earlier blackouts between two hosts cost, step by step. A plan holds it, so that what was predicted can be told from what was
+/// known then. Times are ms.
+/// </summary>
+/// <param name="SwitchDelay">from the last reading of the dirty logs until the machine is paused: the guest writes on.</param>
+/// <param name="Bitmap">the last reading of the dirty logs.</param>
+/// <param name="Pages">of sending the final pages, what their bytes do not explain.</param>
+/// <param name="Load">from the last device that was loaded until the destination had agreed to the manifest.</param>
+/// <param name="Verify">until the destination's vote was durable and heard.</param>
+/// <param name="Yield">the same of the source's.</param>
+/// <param name="Commit">the row swapped, and its decision read.</param>
+/// <param name="Resume">the permit durable, devices and machine running.</param>
+/// <param name="Devices">by model.</param>
+/// <param name="BytesPerSecond">pages and device state with no limit of an operator; a median of 0: not known.</param>
+/// <param name="FirstTouchSecondsPerByte">more, of pages that the destination has never written.</param>
+/// <param name="Errors">how predictions differed from what happened.</param>
+/// <param name="Count">blackouts that all this was learned from.</param>
+public sealed record LearnedCosts(
+    Cost SwitchDelay, Cost Bitmap, Cost Pages, Cost Load, Cost Verify, Cost Yield, Cost Commit, Cost Resume,
+    IReadOnlyList<DeviceCost> Devices, Cost BytesPerSecond, double FirstTouchSecondsPerByte, ErrorQuantiles Errors, int Count)
+{
+    /// <summary>Before anything was learned: two cores, disks that take some ms to sync, daemons that have just started.</summary>
+    public static readonly LearnedCosts Assumed = new(
+        SwitchDelay: new(40, 20), Bitmap: new(10, 6), Pages: new(10, 8), Load: new(15, 10), Verify: new(30, 20), Yield: new(25, 15),
+        Commit: new(15, 10), Resume: new(60, 40), Devices: [], BytesPerSecond: default, FirstTouchSecondsPerByte: 0.25e-9,
+        ErrorQuantiles.Assumed, 0);
+
+    public DeviceCost OfModel(string model) => Devices.FirstOrDefault(device => device.Model == model) ?? DeviceCost.Assumed(model);
+}
+
+/// <summary>One device model in blackouts.</summary>
+/// <param name="Quiesce">until it was P2P-quiet.</param>
+/// <param name="Stop">until it had stopped.</param>
+/// <param name="FinalBytes">of its final state beyond what counted as dirty before.</param>
+/// <param name="Final">ms until its final state had left that its bytes do not explain.</param>
+/// <param name="Load">from then on until the destination's device had accepted all of it.</param>
+/// <param name="BytesPerSecond">at which it saves, or the destination's loads, whichever is slower; 0: not known, the link's.</param>
+public sealed record DeviceCost(string Model, Cost Quiesce, Cost Stop, Cost FinalBytes, Cost Final, Cost Load, double BytesPerSecond)
+{
+    public static DeviceCost Assumed(string model) => new(model, new(3, 3), new(20, 15), new(16 << 10, 16 << 10), new(5, 4), new(3, 3), 0);
+}
+
+/// <summary>How far off predictions were, in their own standard deviations: what happened less what was predicted, by the deviation.</summary>
+public readonly record struct ErrorQuantiles(double P50, double P95, double P99, int Count)
+{
+    public static readonly ErrorQuantiles Assumed = new(0, 2, 3.2, 0);
+}
