@@ -15,9 +15,12 @@ namespace MigrationCluster.DataPlane;
 /// </summary>
 public sealed class DataPlaneListener : IAsyncDisposable
 {
-    /// <summary>Connections that may be in their handshake at once; each holds a socket and 64 bytes for at most the
+    /// <summary>Connections that may be in their handshake at once; each holds a socket and a thread for at most the
     /// handshake's time limit.</summary>
     public const int MaxOpening = 128;
+
+    // All that is sent this way is small: a source that does not read it for so long is as good as gone.
+    private static readonly TimeSpan SendTimeout = TimeSpan.FromSeconds(2);
 
     private readonly Lock _lock = new();
     private readonly Socket _socket;
@@ -127,40 +130,44 @@ public sealed class DataPlaneListener : IAsyncDisposable
         {
             if (_opening.Count < MaxOpening)
             {
-                _opening.Add(socket, OpenAsync(socket)); // which yields first, so that it takes itself out afterwards
+                // It takes itself out under this lock, afterwards.
+                _opening.Add(socket, Task.Factory.StartNew(
+                    () => Open(socket), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
                 return;
             }
         }
         Drop(socket, RemoteOf(socket), new Refusal(DropReason.TooManyOpening, $"{MaxOpening} connections have not said hello yet"));
     }
 
-    /// <summary>Never faults.</summary>
-    private async Task OpenAsync(Socket socket)
+    /// <summary>Never throws.</summary>
+    private void Open(Socket socket)
     {
-        await Task.Yield();
         var remote = RemoteOf(socket);
-        var refusal = await TryOpenChannelAsync(socket);
+        var refusal = TryOpenChannel(socket);
         lock (_lock) _opening.Remove(socket);
         if (refusal is not null) Drop(socket, remote, refusal);
     }
 
     /// <returns>null when the connection became a channel.</returns>
-    private async Task<Refusal?> TryOpenChannelAsync(Socket socket)
+    private Refusal? TryOpenChannel(Socket socket)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         limit.CancelAfter(_options.HandshakeTimeout);
+        // It wakes only this thread: the connection is closed, or not, by what this returns.
+        using var connection = limit.Token.UnsafeRegister(
+            static connection => ((Connection)connection!).ShutDown(SocketShutdown.Both), new Connection(socket));
         try
         {
             SocketSetup.Apply(socket);
+            socket.SendTimeout = (int)SendTimeout.TotalMilliseconds;
             var bytes = new byte[ChannelHello.SizeBytes];
-            if (await ReceiveFirstAsync(socket, bytes, limit.Token) is { } refusal) return refusal;
-            return SealedPreface.CouldBegin(bytes)
-                ? await UnsealAsync(socket, bytes, limit.Token)
-                : await AnswerAsync(new Connection(socket), bytes, null, limit.Token);
+            var refusal = ReceiveFirst(socket, bytes)
+                ?? (SealedPreface.CouldBegin(bytes) ? Unseal(socket, bytes, limit.Token) : Answer(new Connection(socket), bytes, null, limit.Token));
+            return refusal is not null && limit.IsCancellationRequested ? TimedOut() : refusal;
         }
-        catch (OperationCanceledException)
+        catch (Exception) when (limit.IsCancellationRequested)
         {
-            return new Refusal(DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
+            return TimedOut();
         }
         catch (TransferFailedException broken) when (broken.Reason == TransferFailureReason.SealBroken)
         {
@@ -172,12 +179,14 @@ public sealed class DataPlaneListener : IAsyncDisposable
         }
     }
 
+    private Refusal TimedOut() => new(DropReason.TimedOut, $"no hello within {_options.HandshakeTimeout.TotalSeconds:0.#} s");
+
     /// <summary>A hello or a preface, which are equally long. Garbage is dropped at its first byte, not when 64 have come.</summary>
-    private static async Task<Refusal?> ReceiveFirstAsync(Socket socket, byte[] bytes, CancellationToken cancellationToken)
+    private static Refusal? ReceiveFirst(Socket socket, byte[] bytes)
     {
         for (int received = 0; received < bytes.Length;)
         {
-            int count = await socket.ReceiveAsync(bytes.AsMemory(received), cancellationToken);
+            int count = socket.Receive(bytes.AsSpan(received));
             received += count;
             if (count == 0) return new Refusal(DropReason.Ended, $"it ended after {received} bytes");
             var first = bytes.AsSpan(0, received);
@@ -188,7 +197,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
     }
 
     /// <summary>Answers a preface. Nobody has proven anything by it: the session hears of the connection only when its hello has opened.</summary>
-    private async Task<Refusal?> UnsealAsync(Socket socket, byte[] theirs, CancellationToken cancellationToken)
+    private Refusal? Unseal(Socket socket, byte[] theirs, CancellationToken cancellationToken)
     {
         if (SealedPreface.Read(theirs, out var preface) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
         var session = Find(preface.Session);
@@ -199,16 +208,16 @@ public sealed class DataPlaneListener : IAsyncDisposable
         byte[] ours = new SealedPreface(
             DataPlaneWire.Version, preface.Channel, status, preface.Session,
             RandomNumberGenerator.GetBytes(SealedPreface.NonceBytes)).ToBytes();
-        await SocketSetup.SendAllAsync(socket, ours, cancellationToken);
+        SocketSetup.SendAll(socket, ours);
         if (status != ChannelStatus.Accepted) return RefusalFor(status, $"version {preface.Version}, channel {preface.Channel}");
         var connection = Connection.OfDestination(socket, session!.Token, theirs, ours);
         bool taken = false;
         try
         {
             var hello = new byte[ChannelHello.SizeBytes];
-            if (!await connection.ReceiveAsync(hello, cancellationToken))
+            if (!connection.Receive(hello))
                 return new Refusal(DropReason.Ended, "it ended after its preface");
-            var refusal = await AnswerAsync(connection, hello, session, cancellationToken);
+            var refusal = Answer(connection, hello, session, cancellationToken);
             taken = refusal is null;
             return refusal;
         }
@@ -219,7 +228,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
     }
 
     /// <param name="unsealed">the session whose secret opened the hello; null: in plain mode, where the hello says it.</param>
-    private async Task<Refusal?> AnswerAsync(
+    private Refusal? Answer(
         Connection connection, byte[] bytes, Session? unsealed, CancellationToken cancellationToken)
     {
         if (ChannelHello.Read(bytes, out var hello) is { } wrong) return new Refusal(DropReason.NotOurProtocol, wrong);
@@ -227,13 +236,13 @@ public sealed class DataPlaneListener : IAsyncDisposable
         var (status, link, standing) = (ChannelStatus.UnknownSession, (ReceiveLink?)null, (LinkStanding?)null);
         if (hello.Version != DataPlaneWire.Version) status = ChannelStatus.WrongVersion;
         else if (unsealed is null && session is { Mode: not TransferMode.Plain }) status = ChannelStatus.WrongMode;
-        else if (session is not null) (status, link, standing) = await session.Receiver.AdmitAsync(hello, cancellationToken);
+        else if (session is not null) (status, link, standing) = session.Receiver.AdmitAsync(hello, cancellationToken).GetAwaiter().GetResult();
         var answer = new byte[ChannelWelcome.SizeBytes];
         new ChannelWelcome(DataPlaneWire.Version, status).Write(answer);
         try
         {
-            await connection.SendAsync(answer, cancellationToken);
-            if (standing is not null) await connection.SendAsync(standing.ToBytes(), cancellationToken);
+            connection.Send(answer);
+            if (standing is not null) connection.Send(standing.ToBytes());
         }
         catch (Exception exception) when (link is not null)
         {

@@ -93,9 +93,9 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
             var channels = _channels.AsMemory(1).ToArray();
             // A pass that was cancelled may have zeros under way that cover pages of every channel.
             if (!Array.TrueForAll(channels, channel => channel.Window.IsEmpty))
-                await RunSendersAsync(channels, pass, (sender, cancel) => sender.DrainAsync(cancel), cancellationToken);
+                await RunSendersAsync(channels, pass, static (sender, cancel) => sender.Drain(cancel), cancellationToken);
             if (!cancellationToken.IsCancellationRequested)
-                await RunSendersAsync(channels, pass, (sender, cancel) => sender.RunAsync(cancel), cancellationToken);
+                await RunSendersAsync(channels, pass, static (sender, cancel) => sender.Run(cancel), cancellationToken);
         }
         finally
         {
@@ -230,19 +230,21 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     }
 
     private Task RunSendersAsync(
-        SendChannel[] channels, PagePass pass, Func<PageSender, CancellationToken, Task> work, CancellationToken cancellationToken) =>
+        SendChannel[] channels, PagePass pass, Action<PageSender, CancellationToken> work, CancellationToken cancellationToken) =>
         _passSenders = Task.WhenAll(channels.Select(channel =>
         {
             var sender = new PageSender(channel, _channels.Length, _ram, pass, _funnel, _meter);
-            return Task.Run(() => SendShareAsync(() => work(sender, cancellationToken), channel, cancellationToken), CancellationToken.None);
+            return Task.Factory.StartNew(
+                () => SendShare(() => work(sender, cancellationToken), channel, cancellationToken),
+                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }));
 
     /// <summary>Never faults: an error of one channel's share ends the session, except a cancellation between two frames.</summary>
-    private async Task SendShareAsync(Func<Task> work, SendChannel channel, CancellationToken cancellationToken)
+    private void SendShare(Action work, SendChannel channel, CancellationToken cancellationToken)
     {
         try
         {
-            await work();
+            work();
         }
         catch (OperationCanceledException) when (_funnel.Failure is null && cancellationToken.IsCancellationRequested)
         {
@@ -250,7 +252,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         }
         catch (Exception exception)
         {
-            await channel.BreakAsync(exception);
+            channel.Break(exception);
         }
     }
 }

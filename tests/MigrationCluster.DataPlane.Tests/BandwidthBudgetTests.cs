@@ -10,7 +10,7 @@ public sealed class BandwidthBudgetTests
 
     private readonly ManualTime _time = new();
     private readonly BandwidthBudget _budget;
-    private readonly AsyncSignal _wake = new();
+    private readonly Signal _wake = new();
 
     public BandwidthBudgetTests() => _budget = new BandwidthBudget(_time);
 
@@ -61,7 +61,7 @@ public sealed class BandwidthBudgetTests
         foreach (var wake in wakers)
         {
             while (share.Take(1 << 20, _wake) > 0 && !share.IsFree) { }
-            var waiting = share.IsFree ? Task.CompletedTask : _wake.WaitAsync(CancellationToken.None).AsTask();
+            var waiting = share.IsFree ? Task.CompletedTask : Task.Run(_wake.Wait);
             wake();
             await waiting.WaitAsync(LoopbackSession.Hang);
         }

@@ -77,7 +77,7 @@ public sealed class BandwidthBudget(TimeProvider time)
         lock (_lock) share.WakeAll();
     }
 
-    internal int Take(BandwidthShare share, int bytes, AsyncSignal wake)
+    internal int Take(BandwidthShare share, int bytes, Signal wake)
     {
         lock (_lock)
         {

@@ -8,7 +8,7 @@ public sealed class BandwidthShare : IDisposable
 {
     private readonly BandwidthBudget _budget;
     private readonly ITimer _timer;
-    private readonly List<AsyncSignal> _waiting = new(DataPlaneWire.MaxChannels);
+    private readonly List<Signal> _waiting = new(DataPlaneWire.MaxChannels);
     private volatile bool _isFree;
 
     internal BandwidthShare(BandwidthBudget budget, long? limit, TimeProvider time)
@@ -35,7 +35,7 @@ public sealed class BandwidthShare : IDisposable
     /// <summary>Takes bytes that are about to be sent.</summary>
     /// <param name="wake">set when it is worth asking again.</param>
     /// <returns>how many of them may leave now; 0: none yet.</returns>
-    internal int Take(int bytes, AsyncSignal wake) => IsFree ? bytes : _budget.Take(this, bytes, wake);
+    internal int Take(int bytes, Signal wake) => IsFree ? bytes : _budget.Take(this, bytes, wake);
 
     public void Dispose()
     {
@@ -63,7 +63,7 @@ public sealed class BandwidthShare : IDisposable
     /// <summary>What was not used is worth a burst, not more.</summary>
     internal void Fill(double bytes, double burst, long now) => (Balance, FilledAt) = (Math.Min(Balance + bytes, burst), now);
 
-    internal void WaitFor(AsyncSignal wake, TimeSpan due)
+    internal void WaitFor(Signal wake, TimeSpan due)
     {
         if (!_waiting.Contains(wake)) _waiting.Add(wake);
         // Timers count whole milliseconds, downwards.

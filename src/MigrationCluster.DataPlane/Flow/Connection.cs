@@ -27,25 +27,38 @@ internal sealed class Connection(Socket socket, RecordSealer? sealer = null, Rec
         new RecordOpener(TrafficSecret.Of(secret, source, destination, back: false)));
 
     /// <summary>Sends one message of the handshake, a record of its own.</summary>
-    internal async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
+    internal void Send(ReadOnlySpan<byte> message)
     {
         var outgoing = new OutgoingBuffer(message.Length, sealer);
-        message.CopyTo(outgoing.Frames);
-        await SocketSetup.SendAllAsync(socket, outgoing.Finish(message.Length), cancellationToken);
+        message.CopyTo(outgoing.Frames.Span);
+        SocketSetup.SendAll(socket, outgoing.Finish(message.Length).Span);
     }
 
     /// <summary>Receives one message of the handshake, whose length is known.</summary>
     /// <returns>false when the connection ended first.</returns>
     /// <exception cref="TransferFailedException">it does not open.</exception>
-    internal async ValueTask<bool> ReceiveAsync(Memory<byte> message, CancellationToken cancellationToken)
+    internal bool Receive(Span<byte> message)
     {
-        if (opener is null) return await SocketSetup.ReceiveAllAsync(socket, message, cancellationToken);
+        if (opener is null) return SocketSetup.ReceiveAll(socket, message);
         var record = new byte[message.Length + SealedRecord.OverheadBytes];
-        if (!await SocketSetup.ReceiveAllAsync(socket, record, cancellationToken)) return false;
+        if (!SocketSetup.ReceiveAll(socket, record)) return false;
         if (SealedRecord.ReadLength(record, out int length) is { } wrong) throw SealBroken(wrong);
         if (length != message.Length) throw SealBroken($"a record of {length} bytes where {message.Length} belong");
-        if (opener.Open(record, message.Span) is { } broken) throw SealBroken(broken);
+        if (opener.Open(record, message) is { } broken) throw SealBroken(broken);
         return true;
+    }
+
+    /// <summary>Wakes whoever waits in this socket; in the directions that are shut down nothing moves any more. Any thread; never throws.</summary>
+    internal void ShutDown(SocketShutdown how)
+    {
+        try
+        {
+            socket.Shutdown(how);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // Gone already.
+        }
     }
 
     internal static TransferFailedException SealBroken(string why) => new(TransferFailureReason.SealBroken, why);

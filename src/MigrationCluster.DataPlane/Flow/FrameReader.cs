@@ -10,8 +10,7 @@ namespace MigrationCluster.DataPlane.Flow;
 /// the numbers, a record that does not open or ends inside a frame, and an end in the middle of a frame or record.
 /// </summary>
 /// <remarks>
-/// Used as <c>do { while (reader.TryRead()) … } while (reader.Received(await reader.ReceiveAsync(…)))</c>: the await is
-/// the socket's own, so that a frame allocates nothing.
+/// Used as <c>do { while (reader.TryRead()) … } while (reader.Receive())</c>.
 /// <code>
 ///   plain    0 ... _start | frames            | _open = _next = _end
 ///   sealed   0 ... _start | frames in a record | _open | tag | _next | sealed records | _end
@@ -76,9 +75,10 @@ internal sealed class FrameReader
         return true;
     }
 
-    /// <summary>Asks the socket for more, after <see cref="TryRead"/> found no whole frame.</summary>
-    internal ValueTask<int> ReceiveAsync(CancellationToken cancellationToken) =>
-        _socket.ReceiveAsync(Room(), cancellationToken);
+    /// <summary>Waits for more, after <see cref="TryRead"/> found no whole frame.</summary>
+    /// <returns>false at an end between two frames.</returns>
+    /// <exception cref="TransferFailedException">the connection ended inside a frame.</exception>
+    internal bool Receive() => Received(_socket.Receive(Room().Span));
 
     /// <summary>Where the next bytes go.</summary>
     internal Memory<byte> Room()

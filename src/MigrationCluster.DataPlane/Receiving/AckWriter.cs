@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using MigrationCluster.DataPlane.Flow;
@@ -8,13 +7,14 @@ using MigrationCluster.Protocol.DataPlane;
 namespace MigrationCluster.DataPlane.Receiving;
 
 /// <summary>
-/// The only writer of a channel's way back: acknowledgements, the verdict, and why the destination gives up.
+/// A channel's way back: acknowledgements, the verdict, and why the destination gives up. Whoever has something to say sends it, one
+/// after the other.
 /// </summary>
 /// <remarks>
 /// Neighbouring frames become one acknowledgement. It leaves after 1 MiB or 256 frames, or when the channel has no more
 /// input and is not inside a frame: far closer than 16 MiB, the source's window. Bound: a page channel acknowledges in order, one range; on
 /// the device channel at most 64 devices * 8 frames + the manifest = 513 are under way, so 1024 ranges are never exceeded
-/// by a source that keeps its windows.
+/// by a source that keeps its windows. One that does not read what is sent here stops the one who sends, until the connection's send timeout.
 /// </remarks>
 internal sealed class AckWriter(Connection connection, BreakFunnel funnel, TransferMeter meter)
 {
@@ -22,20 +22,25 @@ internal sealed class AckWriter(Connection connection, BreakFunnel funnel, Trans
     private const int FlushFrames = 256;
     private const int MaxRanges = 1024;
     private const int BufferBytes = 64 * FrameHeader.SizeBytes;
-    private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
-    private readonly AsyncSignal _wake = new();
+    private readonly Lock _sending = new(); // taken first
     private readonly (ulong First, ulong Count)[] _ranges = new (ulong, ulong)[MaxRanges];
     private readonly OutgoingBuffer _buffer = new(BufferBytes, connection.Sealer);
     private int _oldest, _pending, _unflushedFrames;
     private long _unflushedBytes;
-    private ulong _sequence, _sentSequence;
-    private byte[]? _verdict;
-    private bool _closing, _partlySent;
+    private ulong _sequence;
+    private bool _partlySent;
+
+    /// <summary>Frames were noted that the source has not heard of.</summary>
+    internal bool IsPending
+    {
+        get { lock (_lock) return _pending > 0; }
+    }
 
     /// <summary>Notes that a frame's content is where it belongs.</summary>
     /// <exception cref="TransferFailedException">the source sends on without reading acknowledgements.</exception>
+    /// <exception cref="SocketException">the connection is gone.</exception>
     internal void Add(ulong sequence, long bytes)
     {
         bool flush;
@@ -52,95 +57,58 @@ internal sealed class AckWriter(Connection connection, BreakFunnel funnel, Trans
         if (flush) Flush();
     }
 
+    /// <summary>Sends what is pending; once the session is over nothing, because the reason must find its place.</summary>
+    /// <exception cref="SocketException">the connection is gone.</exception>
     internal void Flush()
     {
-        lock (_lock)
+        lock (_sending)
         {
-            if (_pending == 0) return;
-            _unflushedFrames = 0;
-            _unflushedBytes = 0;
+            while (funnel.Failure is null && TakeAcks() is > 0 and var length) Send(length);
         }
-        _wake.Set();
     }
 
-    internal void PostVerdict(TransferManifest own)
+    internal void SendVerdict(TransferManifest own)
     {
-        Volatile.Write(ref _verdict, SHA256.HashData(own.ToBytes()));
-        _wake.Set();
-    }
-
-    /// <summary>The channel's input has ended: write what is pending, the reason if there is one, and end.</summary>
-    internal void Close()
-    {
-        Volatile.Write(ref _closing, true);
-        _wake.Set();
-    }
-
-    /// <summary>Ends after <see cref="Close"/>; never faults.</summary>
-    internal async Task RunAsync()
-    {
-        try
+        lock (_sending)
         {
-            while (true)
+            if (funnel.Failure is null) Send(WriteChecked(FrameKind.Verdict, 0, SHA256.HashData(own.ToBytes())));
+        }
+    }
+
+    /// <summary>The last word, where there is a reason for one: why the session is over. Never throws.</summary>
+    internal void TellWhy()
+    {
+        lock (_sending)
+        {
+            // In the middle of a frame no reason can follow on this channel.
+            if (funnel.Failure is not { } failure || _partlySent) return;
+            var text = Encoding.UTF8.GetBytes(failure.Message);
+            try
             {
-                await _wake.WaitAsync(CancellationToken.None);
-                bool closing = Volatile.Read(ref _closing);
-                int length;
-                while ((length = TakeAcks()) > 0) await SendAsync(length, funnel.Stopping);
-                if (Interlocked.Exchange(ref _verdict, null) is { } digest)
-                    await SendAsync(WriteChecked(FrameKind.Verdict, 0, digest), funnel.Stopping);
-                if (closing) break;
+                Send(WriteChecked(
+                    FrameKind.Abort, (ulong)failure.Reason, text.AsSpan(0, Math.Min(text.Length, DataPlaneWire.MaxAbortTextBytes))));
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // The source learns of it by the end of the connection.
             }
         }
-        catch (OperationCanceledException)
-        {
-            // Maybe in the middle of a frame; then no reason can follow on this channel.
-            if (_partlySent) return;
-            _sequence = _sentSequence;
-        }
-        catch (Exception exception)
-        {
-            funnel.Break(exception, "the way back to the source");
-            return;
-        }
-        await TellWhyAsync();
     }
 
-    private async Task TellWhyAsync()
+    private void Send(int length)
     {
-        if (funnel.Failure is not { } failure) return;
-        using var limit = new CancellationTokenSource(AbortLimit);
-        try
-        {
-            var text = Encoding.UTF8.GetBytes(failure.Message);
-            await SendAsync(
-                WriteChecked(
-                    FrameKind.Abort, (ulong)failure.Reason,
-                    text.AsSpan(0, Math.Min(text.Length, DataPlaneWire.MaxAbortTextBytes))),
-                limit.Token);
-        }
-        catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
-        {
-            // The source learns of it by the end of the connection.
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(int length, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested(); // before it is sealed: a record that has a number must leave
         _partlySent = true;
         var leaving = _buffer.Finish(length);
         meter.AddProtocol(leaving.Length);
-        while (!leaving.IsEmpty) leaving = leaving[await connection.Socket.SendAsync(leaving, cancellationToken)..];
+        SocketSetup.SendAll(connection.Socket, leaving.Span);
         _partlySent = false;
-        _sentSequence = _sequence;
     }
 
     private int TakeAcks()
     {
         lock (_lock)
         {
+            (_unflushedFrames, _unflushedBytes) = (0, 0);
             int length = 0;
             for (; _pending > 0 && length < BufferBytes; _pending--, length += FrameHeader.SizeBytes)
             {

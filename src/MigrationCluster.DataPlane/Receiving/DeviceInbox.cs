@@ -34,8 +34,8 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
         get { lock (_lock) return _ended; }
     }
 
-    /// <summary>Set when a place has become free.</summary>
-    internal AsyncSignal Emptied { get; } = new();
+    /// <summary>Set when a place has become free, and when the session stops.</summary>
+    internal Signal Emptied { get; } = new();
 
     /// <summary>Hands frames to the device, one after the other, until the session stops; never faults.</summary>
     internal async Task RunAsync(Action<ulong, long> acknowledge)
@@ -70,6 +70,7 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
         {
             funnel.Break(exception, $"device {_device}");
         }
+        Emptied.Set();
     }
 
     private void Check(Place place)

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using MigrationCluster.DataPlane.Flow;
 using MigrationCluster.Protocol.DataPlane;
 
@@ -5,11 +6,15 @@ namespace MigrationCluster.DataPlane.Receiving;
 
 /// <summary>Takes one frame.</summary>
 /// <returns>null; or, when there is no place for it now, the signal to wait for before offering it again.</returns>
-internal delegate AsyncSignal? FrameHandler(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload);
+internal delegate Signal? FrameHandler(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload);
 
-/// <summary>The destination's end of one connection: one loop reads frames, one writes acknowledgements.</summary>
+/// <summary>The destination's end of one connection: one thread reads frames.</summary>
 internal sealed class ReceiveChannel
 {
+    // How long an acknowledgement waits for more input: a source at full speed has the next frame here by then, and every acknowledgement
+    // wakes a thread of its.
+    private static readonly TimeSpan Patience = TimeSpan.FromMicroseconds(200);
+
     private readonly int _number;
     private readonly Connection _connection;
     private readonly BreakFunnel _funnel;
@@ -34,33 +39,42 @@ internal sealed class ReceiveChannel
 
     internal AckWriter Acks { get; }
 
-    /// <summary>Ends when the connection has, and closes it; never faults.</summary>
-    internal async Task RunAsync()
+    /// <summary>Ends when the connection has, and closes it; never throws.</summary>
+    internal void Run()
     {
-        await Task.Yield(); // whoever starts it may hold a lock
-        var writing = Acks.RunAsync();
-        try
+        using (_funnel.Stopping.UnsafeRegister(
+            static connection => ((Connection)connection!).ShutDown(SocketShutdown.Receive), _connection))
         {
-            int received;
-            do
+            try
             {
-                while (_reader.TryRead())
-                    while (_handle(this, _reader.Header, _reader.Payload.Span) is { } full) await full.WaitAsync(_funnel.Stopping);
-                var receiving = _reader.ReceiveAsync(_funnel.Stopping);
-                // No input: the moment to acknowledge what came before. Not inside a frame, whose rest is on its way whatever the source
-                // hears: a channel at full speed waits several times a frame, and each acknowledgement wakes three threads.
-                if (!receiving.IsCompleted && !_reader.IsInsideFrame) Acks.Flush();
-                received = await receiving;
+                ReadAll();
+                if (!_mayEnd()) _funnel.Break(TransferFailureReason.ConnectionLost, $"the source closed connection {_number}");
             }
-            while (_reader.Received(received));
-            if (!_mayEnd()) _funnel.Break(TransferFailureReason.ConnectionLost, $"the source closed connection {_number}");
+            catch (Exception exception)
+            {
+                _funnel.Break(exception, $"connection {_number}");
+            }
         }
-        catch (Exception exception)
-        {
-            _funnel.Break(exception, $"connection {_number}");
-        }
-        Acks.Close();
-        await writing;
+        Acks.TellWhy();
         _connection.Dispose();
+    }
+
+    private void ReadAll()
+    {
+        do
+        {
+            while (_reader.TryRead())
+            {
+                _funnel.Stopping.ThrowIfCancellationRequested();
+                while (_handle(this, _reader.Header, _reader.Payload.Span) is { } full)
+                {
+                    full.Wait();
+                    _funnel.Stopping.ThrowIfCancellationRequested();
+                }
+            }
+            // No input: the moment to acknowledge what came before. Not inside a frame, whose rest is on its way whatever the source hears.
+            if (!_reader.IsInsideFrame && Acks.IsPending && !_connection.Socket.Poll(Patience, SelectMode.SelectRead)) Acks.Flush();
+        }
+        while (_reader.Receive());
     }
 }

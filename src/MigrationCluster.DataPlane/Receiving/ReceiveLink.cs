@@ -69,13 +69,13 @@ internal sealed class ReceiveLink : IDisposable
             {
                 var channel = new ReceiveChannel(number, connection, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
                 _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => AckDevice(channel, sequence, bytes))));
-                _ = RunAsync(channel);
+                Run(channel);
                 return;
             }
             var sink = new PageSink(_ram, _meter);
             if (_frozen) sink.Seal();
             _pageSinks.Add(sink);
-            _ = RunAsync(new ReceiveChannel(
+            Run(new ReceiveChannel(
                 number, connection, _shape, _funnel, _meter,
                 (ReceiveChannel from, in FrameHeader header, ReadOnlySpan<byte> payload) => HandlePages(sink, from, header, payload),
                 IsComplete));
@@ -99,13 +99,14 @@ internal sealed class ReceiveLink : IDisposable
     /// <summary>After <see cref="Ended"/>.</summary>
     public void Dispose() => _funnel.Dispose();
 
-    /// <summary>Never faults.</summary>
-    private async Task RunAsync(ReceiveChannel channel)
-    {
-        await channel.RunAsync();
-        lock (_lock) _running--;
-        EndIfIdle();
-    }
+    private void Run(ReceiveChannel channel) => _ = Task.Factory.StartNew(
+        () =>
+        {
+            channel.Run();
+            lock (_lock) _running--;
+            EndIfIdle();
+        },
+        CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private void EndIfIdle()
     {
@@ -124,7 +125,7 @@ internal sealed class ReceiveLink : IDisposable
 
     private bool IsComplete() => Volatile.Read(ref _agreedUpon);
 
-    private AsyncSignal? HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
+    private Signal? HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
         long bytes = sink.Take(header, payload);
         channel.Acks.Add(header.Sequence, bytes);
@@ -132,7 +133,7 @@ internal sealed class ReceiveLink : IDisposable
         return null;
     }
 
-    private AsyncSignal? HandleDeviceFrame(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
+    private Signal? HandleDeviceFrame(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
         if (header.Kind != FrameKind.Manifest)
         {
@@ -171,7 +172,7 @@ internal sealed class ReceiveLink : IDisposable
         }
         Volatile.Write(ref _agreedUpon, true);
         _agreed(own);
-        channel.Acks.PostVerdict(own);
+        channel.Acks.SendVerdict(own);
     }
 
     private void AckDevice(ReceiveChannel channel, ulong sequence, long bytes)

@@ -11,7 +11,13 @@ namespace MigrationCluster.DataPlane.Sending;
 internal static class ChannelOpening
 {
     /// <returns>one connection a channel, in order, and where the destination stands; on a failure none stays open.</returns>
-    internal static async Task<(Connection[] Connections, LinkStanding Standing)> OpenAllAsync(
+    internal static Task<(Connection[] Connections, LinkStanding Standing)> OpenAllAsync(
+        IPEndPoint destination, SessionToken token, TransferMode mode, SessionShape shape, TransferOptions options,
+        CancellationToken cancellationToken) => Task.Factory.StartNew(
+            () => OpenAll(destination, token, mode, shape, options, cancellationToken),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static (Connection[] Connections, LinkStanding Standing) OpenAll(
         IPEndPoint destination, SessionToken token, TransferMode mode, SessionShape shape, TransferOptions options,
         CancellationToken cancellationToken)
     {
@@ -23,15 +29,16 @@ internal static class ChannelOpening
         {
             for (ushort channel = 0; channel < connections.Length; channel++)
             {
-                connections[channel] = await ConnectAsync(destination, token, mode, channel, limit.Token);
+                connections[channel] = Connect(destination, token, mode, channel, limit.Token);
                 // What is sealed proves that it knows the token, and never says it.
-                await SayHelloAsync(
+                using var stopping = limit.Token.UnsafeRegister(
+                    static connection => ((Connection)connection!).ShutDown(SocketShutdown.Both), connections[channel]);
+                SayHello(
                     connections[channel], destination,
                     new ChannelHello(
                         DataPlaneWire.Version, channel, (ushort)connections.Length, mode == TransferMode.Sealed ? default : token, shape,
-                        standing?.Link ?? 0),
-                    limit.Token);
-                standing ??= await ReadStandingAsync(connections[channel], destination, shape, limit.Token);
+                        standing?.Link ?? 0));
+                standing ??= ReadStanding(connections[channel], destination, shape);
             }
             return (connections, standing!);
         }
@@ -40,7 +47,8 @@ internal static class ChannelOpening
             foreach (var connection in connections) connection?.Dispose();
             throw exception switch
             {
-                OperationCanceledException when !cancellationToken.IsCancellationRequested => new TransferFailedException(
+                _ when cancellationToken.IsCancellationRequested => new OperationCanceledException(exception.Message, exception, cancellationToken),
+                _ when limit.IsCancellationRequested => new TransferFailedException(
                     TransferFailureReason.HandshakeTimedOut,
                     $"the data port {destination} did not answer within {options.HandshakeTimeout.TotalSeconds:0.#} s", exception),
                 SocketException => new TransferFailedException(
@@ -50,17 +58,19 @@ internal static class ChannelOpening
         }
     }
 
-    private static async Task<Connection> ConnectAsync(
+    private static Connection Connect(
         IPEndPoint destination, SessionToken token, TransferMode mode, ushort channel, CancellationToken cancellationToken)
     {
         var socket = new Socket(destination.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            // A connect that nobody answers ends only with its socket.
+            using var stopping = cancellationToken.UnsafeRegister(static socket => ((Socket)socket!).Dispose(), socket);
             SocketSetup.Apply(socket);
-            await socket.ConnectAsync(destination, cancellationToken);
+            socket.Connect(destination);
             return mode == TransferMode.Plain
                 ? new Connection(socket)
-                : await ExchangePrefacesAsync(socket, destination, token, channel, cancellationToken);
+                : ExchangePrefaces(socket, destination, token, channel);
         }
         catch
         {
@@ -69,29 +79,27 @@ internal static class ChannelOpening
         }
     }
 
-    private static async Task<Connection> ExchangePrefacesAsync(
-        Socket socket, IPEndPoint destination, SessionToken token, ushort channel, CancellationToken cancellationToken)
+    private static Connection ExchangePrefaces(Socket socket, IPEndPoint destination, SessionToken token, ushort channel)
     {
         byte[] ours = new SealedPreface(
             DataPlaneWire.Version, channel, ChannelStatus.Accepted, SessionId.Of(token),
             RandomNumberGenerator.GetBytes(SealedPreface.NonceBytes)).ToBytes();
-        await SocketSetup.SendAllAsync(socket, ours, cancellationToken);
+        SocketSetup.SendAll(socket, ours);
         var theirs = new byte[SealedPreface.SizeBytes];
-        if (!await SocketSetup.ReceiveAllAsync(socket, theirs, cancellationToken)) throw Closed(destination);
+        if (!SocketSetup.ReceiveAll(socket, theirs)) throw Closed(destination);
         if (SealedPreface.Read(theirs, out var preface) is { } wrong) throw Stranger(destination, wrong);
         ThrowUnlessAccepted(destination, preface.Status, preface.Version, $"channel {channel}", "");
         return Connection.OfSource(socket, token, ours, theirs);
     }
 
-    private static async Task SayHelloAsync(
-        Connection connection, IPEndPoint destination, ChannelHello hello, CancellationToken cancellationToken)
+    private static void SayHello(Connection connection, IPEndPoint destination, ChannelHello hello)
     {
         var bytes = new byte[ChannelHello.SizeBytes];
         hello.Write(bytes);
-        await connection.SendAsync(bytes, cancellationToken);
-        var answer = bytes.AsMemory(0, ChannelWelcome.SizeBytes);
-        if (!await connection.ReceiveAsync(answer, cancellationToken)) throw Closed(destination);
-        if (ChannelWelcome.Read(answer.Span, out var welcome) is { } wrong) throw Stranger(destination, wrong);
+        connection.Send(bytes);
+        var answer = bytes.AsSpan(0, ChannelWelcome.SizeBytes);
+        if (!connection.Receive(answer)) throw Closed(destination);
+        if (ChannelWelcome.Read(answer, out var welcome) is { } wrong) throw Stranger(destination, wrong);
         ThrowUnlessAccepted(
             destination, welcome.Status, welcome.Version,
             $"link {hello.Link} is no more, has channel {hello.Channel} already, or not {hello.Channels} channels",
@@ -116,11 +124,10 @@ internal static class ChannelOpening
         });
     }
 
-    private static async Task<LinkStanding> ReadStandingAsync(
-        Connection connection, IPEndPoint destination, SessionShape shape, CancellationToken cancellationToken)
+    private static LinkStanding ReadStanding(Connection connection, IPEndPoint destination, SessionShape shape)
     {
         var bytes = new byte[LinkStanding.SizeBytes((int)shape.DeviceCount)];
-        if (!await connection.ReceiveAsync(bytes, cancellationToken)) throw Closed(destination);
+        if (!connection.Receive(bytes)) throw Closed(destination);
         return LinkStanding.TryRead(bytes) ?? throw Refused(destination, "where it stands does not match its CRC-32C");
     }
 

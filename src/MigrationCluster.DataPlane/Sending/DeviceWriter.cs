@@ -13,7 +13,7 @@ internal sealed class DeviceWriter
 {
     private readonly Lock _lock = new();
     private readonly List<DeviceLane> _ready; // in the order they asked
-    private readonly AsyncSignal _wake = new();
+    private readonly Signal _wake = new();
     private readonly DeviceLane[] _lanes;
     private readonly SendChannel _channel;
     private readonly BreakFunnel _funnel;
@@ -39,7 +39,8 @@ internal sealed class DeviceWriter
     /// <summary>Ends with the session; never faults.</summary>
     internal Task Running { get; private set; } = Task.CompletedTask;
 
-    internal void Start() => Running = RunAsync();
+    internal void Start() => Running = Task.Factory.StartNew(
+        Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     internal ulong AckedBytes(int device)
     {
@@ -146,8 +147,9 @@ internal sealed class DeviceWriter
         _funnel.Break(TransferFailureReason.Cancelled, "a device's stream was cancelled");
     }
 
-    private async Task RunAsync()
+    private void Run()
     {
+        using var stopping = _funnel.Stopping.UnsafeRegister(static wake => ((Signal)wake!).Set(), _wake);
         try
         {
             while (true)
@@ -157,22 +159,23 @@ internal sealed class DeviceWriter
                     while (!_channel.HasRoom(FrameHeader.SizeBytes + sizeof(uint) + lane.Data.Length, lane.Data.Length))
                     {
                         _funnel.ThrowIfBroken();
-                        await _channel.Credit.WaitAsync(_funnel.Stopping);
+                        _channel.WaitForCredit(_funnel.Stopping);
                     }
                     Append(lane);
                     while (_channel.MustSend)
                     {
-                        if (_channel.MaySend()) _channel.Sent(await _channel.SendAsync(_funnel.Stopping));
-                        else await _channel.Credit.WaitAsync(_funnel.Stopping);
+                        if (_channel.MaySend()) _channel.Send(_funnel.Stopping);
+                        else _channel.WaitForCredit(_funnel.Stopping);
                     }
                     lock (_lock) lane.Finish(null);
                 }
-                await _wake.WaitAsync(_funnel.Stopping);
+                _wake.Wait();
+                _funnel.Stopping.ThrowIfCancellationRequested();
             }
         }
         catch (Exception exception)
         {
-            await _channel.BreakAsync(exception);
+            _channel.Break(exception);
         }
         FailAll();
     }

@@ -20,30 +20,37 @@ internal sealed class PageSender(
     private int _stretch; // of data: the first that ends after the page last looked at
 
     /// <summary>Ends when all of the share was acknowledged.</summary>
-    internal async Task RunAsync(CancellationToken cancellationToken)
+    internal void Run(CancellationToken cancellationToken)
     {
-        await SendAllAsync(cancellationToken);
-        await DrainAsync(cancellationToken);
+        using var registration = CancelWith(cancellationToken);
+        SendAll(cancellationToken);
+        WaitForAcks(cancellationToken);
     }
 
     /// <summary>Ends when nothing is under way on this channel, of whatever pass.</summary>
-    internal async Task DrainAsync(CancellationToken cancellationToken)
+    internal void Drain(CancellationToken cancellationToken)
     {
-        using var registration = BreakWhenCancelled(cancellationToken);
-        while (!channel.Window.IsEmpty)
-        {
-            funnel.ThrowIfBroken();
-            if (channel.MaySend()) channel.Sent(await channel.SendAsync(cancellationToken));
-            else await channel.Credit.WaitAsync(cancellationToken);
-        }
+        using var registration = CancelWith(cancellationToken);
+        WaitForAcks(cancellationToken);
     }
 
-    private CancellationTokenRegistration BreakWhenCancelled(CancellationToken cancellationToken) =>
-        cancellationToken.UnsafeRegister(static channel => ((SendChannel)channel!).BreakIfSending(), channel);
+    private CancellationTokenRegistration CancelWith(CancellationToken cancellationToken) =>
+        cancellationToken.UnsafeRegister(static channel => ((SendChannel)channel!).Cancel(), channel);
 
-    private async Task SendAllAsync(CancellationToken cancellationToken)
+    private void WaitForAcks(CancellationToken cancellationToken)
     {
-        using var registration = BreakWhenCancelled(cancellationToken);
+        while (!channel.Window.IsEmpty) SendOrWait(cancellationToken);
+    }
+
+    private void SendOrWait(CancellationToken cancellationToken)
+    {
+        funnel.ThrowIfBroken();
+        if (channel.MaySend()) channel.Send(cancellationToken);
+        else channel.WaitForCredit(cancellationToken);
+    }
+
+    private void SendAll(CancellationToken cancellationToken)
+    {
         for (long from = 0; pass.TryNextRun(channel.Number, channels, from, out long page, out long count);)
         {
             for (from = page + count; page < from;)
@@ -52,11 +59,7 @@ internal sealed class PageSender(
                 int zeros = CountZeroPages(page, from);
                 int data = zeros > 0 ? 0 : CountDataPages(page, from);
                 while (!channel.HasRoom(FrameHeader.SizeBytes + data * (sizeof(uint) + PageSizeBytes), data * PageSizeBytes))
-                {
-                    funnel.ThrowIfBroken();
-                    if (channel.MaySend()) channel.Sent(await channel.SendAsync(cancellationToken));
-                    else await channel.Credit.WaitAsync(cancellationToken);
-                }
+                    SendOrWait(cancellationToken);
                 if (zeros > 0) AppendZeroRun(page, zeros);
                 else AppendPages(page, data);
                 page += zeros + data;

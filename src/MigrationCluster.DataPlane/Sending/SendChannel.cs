@@ -10,9 +10,8 @@ namespace MigrationCluster.DataPlane.Sending;
 /// acknowledgements come back.
 /// </summary>
 /// <remarks>
-/// One writer at a time. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MaySend()) channel.Sent(await
-/// channel.SendAsync(…)); else await channel.Credit.WaitAsync(…); }</c>: the awaits are the socket's and the signal's own,
-/// so that a frame allocates nothing.
+/// One writer at a time, a thread of its own. It makes room with <c>while (!channel.HasRoom(…)) { if (channel.MaySend()) channel.Send(…); else
+/// channel.WaitForCredit(…); }</c>. Nothing is allocated a frame.
 /// </remarks>
 internal sealed class SendChannel : IDisposable
 {
@@ -48,7 +47,7 @@ internal sealed class SendChannel : IDisposable
 
     /// <summary>Set with every acknowledgement, when the bandwidth's share lets more leave, and when the session ends; for the one who
     /// writes to this channel.</summary>
-    internal AsyncSignal Credit { get; } = new();
+    internal Signal Credit { get; } = new();
 
     /// <summary>Ends when the connection has; never faults.</summary>
     internal Task Reading { get; private set; } = Task.CompletedTask;
@@ -56,7 +55,8 @@ internal sealed class SendChannel : IDisposable
     /// <summary>Whether the buffer holds bytes that have not left.</summary>
     internal bool MustSend => _filled > 0;
 
-    internal void Start() => Reading = ReadAcksAsync();
+    internal void Start() => Reading = Task.Factory.StartNew(
+        ReadAcks, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>Whether a frame fits into the buffer and into the window.</summary>
     /// <param name="frameBytes">header included.</param>
@@ -86,8 +86,9 @@ internal sealed class SendChannel : IDisposable
         return _granted > 0;
     }
 
-    /// <summary>Sends of the buffer what may leave; <see cref="Sent"/> takes the result. Only the session's end stops it.</summary>
-    internal ValueTask<int> SendAsync(CancellationToken cancellationToken)
+    /// <summary>Sends of the buffer what may leave. Once it has begun, only the session's end stops it.</summary>
+    /// <exception cref="OperationCanceledException">cancelled before it began.</exception>
+    internal void Send(CancellationToken cancellationToken)
     {
         _sending = true; // before the look at the token: see BreakIfSending
         if (cancellationToken.IsCancellationRequested)
@@ -100,57 +101,53 @@ internal sealed class SendChannel : IDisposable
             _leaving = _buffer.Finish(_filled);
             _meter.AddProtocol(_buffer.OverheadBytes);
         }
-        return _connection.Socket.SendAsync(_leaving[.._granted], _funnel.Stopping);
-    }
-
-    internal void Sent(int count)
-    {
-        _leaving = _leaving[count..];
+        _leaving = _leaving[_connection.Socket.Send(_leaving.Span[.._granted])..];
         if (_leaving.IsEmpty) _filled = 0;
         _sending = false;
     }
 
+    /// <summary>Waits until it is worth looking again for room, or for bytes that may leave.</summary>
+    /// <exception cref="OperationCanceledException">cancelled, which <see cref="Cancel"/> must tell as well.</exception>
+    internal void WaitForCredit(CancellationToken cancellationToken)
+    {
+        Credit.Wait();
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
     /// <summary>For a caller's cancellation: half a frame may be out, so a send can only be given up with the session.</summary>
-    internal void BreakIfSending()
+    internal void Cancel()
     {
         if (_sending) _funnel.Break(TransferFailureReason.Cancelled, "cancelled in the middle of a frame");
+        Credit.Set();
     }
 
     /// <summary>
     /// Turns a writer's error into the session's end. A destination that gives up says why and closes; the send fails first,
     /// but the reason lies in our input. So the reader decides, and only if it has nothing to say is this a lost connection.
     /// </summary>
-    internal async Task BreakAsync(Exception exception)
+    internal void Break(Exception exception)
     {
-        if (exception is SocketException)
-            await Task.WhenAny(Reading, Task.Delay(PeersReason, CancellationToken.None));
+        if (exception is SocketException) Reading.Wait(PeersReason);
         _funnel.Break(exception, $"connection {Number}");
     }
 
     /// <summary>Says that no more frames come; the destination then closes.</summary>
-    internal void ShutDownSending()
-    {
-        try
-        {
-            _connection.Socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (SocketException)
-        {
-            // Gone already; everything was agreed upon.
-        }
-    }
+    internal void ShutDownSending() => _connection.ShutDown(SocketShutdown.Send);
 
     public void Dispose() => _connection.Dispose();
 
-    private async Task ReadAcksAsync()
+    private void ReadAcks()
     {
+        // Outside, so that at the end of this a session that is over has woken whoever sends here.
+        using var stopping = _funnel.Stopping.UnsafeRegister(
+            static connection => ((Connection)connection!).ShutDown(SocketShutdown.Both), _connection);
         try
         {
             do
             {
                 while (_reader.TryRead()) Take(_reader.Header, _reader.Payload.Span);
             }
-            while (_reader.Received(await _reader.ReceiveAsync(_funnel.Stopping)));
+            while (_reader.Receive());
             if (!_target.HasVerdict)
                 _funnel.Break(TransferFailureReason.ConnectionLost, $"the destination closed connection {Number}");
         }
