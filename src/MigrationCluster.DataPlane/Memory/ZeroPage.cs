@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -7,6 +8,7 @@ namespace MigrationCluster.DataPlane.Memory;
 internal static class ZeroPage
 {
     /// <param name="page">a multiple of 256 bytes, not empty.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static bool IsZero(ReadOnlySpan<byte> page)
     {
         ref byte at = ref MemoryMarshal.GetReference(page);

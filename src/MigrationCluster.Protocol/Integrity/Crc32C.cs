@@ -9,7 +9,7 @@ namespace MigrationCluster.Protocol.Integrity;
 /// every page, device chunk and stream here.
 /// </summary>
 /// <remarks>
-/// Where the CPU multiplies without carries in 512 bits, <see cref="FoldedCrc32C"/> does most of it. Else the CPU's crc32
+/// Where the CPU multiplies without carries in 256 or 512 bits, <see cref="FoldedCrc32C"/> does most of it. Else the CPU's crc32
 /// instruction does, which has a latency of three cycles and starts one a cycle, so one chain of it runs at a third
 /// of its speed: three chains run over neighbouring blocks and are joined. Where the CPU has no such instruction,
 /// <see cref="BitOperations"/> falls back to a table. The results are the same.
@@ -47,6 +47,7 @@ public static class Crc32C
         return AppendInChains(crc, destination[folded..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static uint AppendInChains(uint crc, ReadOnlySpan<byte> data)
     {
         uint state = ~crc;

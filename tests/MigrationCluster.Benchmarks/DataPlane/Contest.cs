@@ -29,9 +29,13 @@ internal sealed class Contest
             }
     }
 
-    /// <summary>Leaves out what has none of these words in its name.</summary>
-    internal void Keep(IReadOnlyCollection<string> words) =>
-        _entries.RemoveAll(entry => !words.Any(word => entry.Name.Contains(word, StringComparison.Ordinal)));
+    /// <summary>Leaves out what is called by none of these words: a whole name, or else a part of some.</summary>
+    internal void Keep(IReadOnlyCollection<string> words)
+    {
+        var names = _entries.Select(entry => entry.Name).ToHashSet();
+        _entries.RemoveAll(entry => !words.Any(
+            word => names.Contains(word) ? entry.Name == word : entry.Name.Contains(word, StringComparison.Ordinal)));
+    }
 
     internal double Rate(string name) => Figures.Median(Of(name).Rates);
 

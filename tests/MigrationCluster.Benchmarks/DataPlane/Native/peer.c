@@ -97,6 +97,57 @@ static void copy_past_the_cache(uint8_t *to, const uint8_t *from)
     for (int at = 0; at < PAGE; at += 64) _mm512_stream_si512((__m512i *)(to + at), _mm512_loadu_si512(from + at));
 }
 
+#elif defined(__VPCLMULQDQ__) && defined(__AVX2__)
+
+const char *peer_check(void) { return "VPCLMULQDQ, 256 bits"; }
+
+static __m256i one_step, one_vector;
+static __m128i one_lane;
+
+static __m128i narrow(uint64_t bits)
+{
+    return _mm_set_epi64x((uint64_t)power_of_x(bits - 32) << 1, (uint64_t)power_of_x(bits + 32) << 1);
+}
+
+static void prepare(void)
+{
+    one_step = _mm256_broadcastsi128_si256(narrow(2048));
+    one_vector = _mm256_broadcastsi128_si256(narrow(256));
+    one_lane = narrow(128);
+}
+
+static inline __m256i fold(__m256i x, __m256i by, __m256i next)
+{
+    return _mm256_xor_si256(
+        _mm256_xor_si256(_mm256_clmulepi64_epi128(x, by, 0x00), _mm256_clmulepi64_epi128(x, by, 0x11)), next);
+}
+
+static inline __attribute__((always_inline)) uint32_t crc(const uint8_t *page, uint8_t *copy)
+{
+    __m256i v[8];
+    for (int i = 0; i < 8; i++) {
+        v[i] = _mm256_loadu_si256((const __m256i *)(page + 32 * i));
+        if (copy) _mm256_storeu_si256((__m256i *)(copy + 32 * i), v[i]);
+    }
+    v[0] = _mm256_xor_si256(v[0], _mm256_zextsi128_si256(_mm_cvtsi32_si128(-1)));
+    for (int at = 256; at < PAGE; at += 256)
+        for (int i = 0; i < 8; i++) {
+            __m256i next = _mm256_loadu_si256((const __m256i *)(page + at + 32 * i));
+            if (copy) _mm256_storeu_si256((__m256i *)(copy + at + 32 * i), next);
+            v[i] = fold(v[i], one_step, next);
+        }
+    for (int i = 1; i < 8; i++) v[0] = fold(v[0], one_vector, v[i]);
+    __m128i low = _mm256_castsi256_si128(v[0]), left = _mm256_extracti128_si256(v[0], 1);
+    left = _mm_xor_si128(
+        _mm_xor_si128(_mm_clmulepi64_si128(low, one_lane, 0x00), _mm_clmulepi64_si128(low, one_lane, 0x11)), left);
+    return ~(uint32_t)_mm_crc32_u64(_mm_crc32_u64(0, _mm_cvtsi128_si64(left)), _mm_extract_epi64(left, 1));
+}
+
+static void copy_past_the_cache(uint8_t *to, const uint8_t *from)
+{
+    for (int at = 0; at < PAGE; at += 32) _mm256_stream_si256((__m256i *)(to + at), _mm256_loadu_si256((const __m256i *)(from + at)));
+}
+
 #elif defined(__SSE4_2__)
 
 const char *peer_check(void) { return "crc32 instruction, three chains"; }
