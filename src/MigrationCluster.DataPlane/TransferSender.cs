@@ -110,12 +110,12 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
     /// <summary>Sends the next bytes of a device's stream; ends when they have left, and waits while 2 MiB of this device
     /// are not acknowledged.</summary>
     /// <param name="offset">stream offset of the first byte; chunks follow each other without gaps.</param>
-    /// <param name="data">1 byte to 256 KiB (<see cref="DataPlaneWire.MaxDeviceChunkBytes"/>); borrowed until the call ends.</param>
+    /// <param name="data">1 byte or more, sent in frames of 256 KiB between those of other devices; borrowed until the call ends. One that is cancelled
+    /// may have sent a part: see <see cref="DevicePosition"/>.</param>
     /// <exception cref="TransferFailedException">the session ended.</exception>
     public ValueTask SendDeviceAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
-        if (data.Length is 0 or > DataPlaneWire.MaxDeviceChunkBytes)
-            throw new ArgumentException($"device {device}: a chunk of {data.Length} bytes");
+        if (data.IsEmpty) throw new ArgumentException($"device {device}: a chunk without bytes");
         return SendInLaneAsync(FrameKind.DeviceChunk, device, offset, (ulong)data.Length, data, cancellationToken);
     }
 

@@ -53,7 +53,7 @@ public sealed class DeviceInboxTests
         {
             acknowledged.Add((sequence, bytes));
             if (acknowledged.Count == expected) all.SetResult();
-        });
+        }, () => { });
         await all.Task.WaitAsync(LoopbackSession.Hang);
         if (wrong is null) funnel.Break(TransferFailureReason.Cancelled, "the test is over");
         await running.WaitAsync(LoopbackSession.Hang);

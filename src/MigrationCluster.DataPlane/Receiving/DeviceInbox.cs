@@ -38,7 +38,9 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
     internal Signal Emptied { get; } = new();
 
     /// <summary>Hands frames to the device, one after the other, until the session stops; never faults.</summary>
-    internal async Task RunAsync(Action<ulong, long> acknowledge)
+    /// <param name="acknowledge">notes a frame that the device has, by its number, and its bytes.</param>
+    /// <param name="flush">tells the source of what was noted.</param>
+    internal async Task RunAsync(Action<ulong, long> acknowledge, Action flush)
     {
         try
         {
@@ -62,6 +64,7 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
                         Accept(Peek()!);
                         acknowledge(sequence, length);
                     }
+                    flush();
                 }
                 await _filled.WaitAsync(funnel.Stopping);
             }

@@ -68,7 +68,7 @@ internal sealed class ReceiveLink : IDisposable
             if (number == 0)
             {
                 var channel = new ReceiveChannel(number, connection, _shape, _funnel, _meter, HandleDeviceFrame, IsComplete);
-                _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => AckDevice(channel, sequence, bytes))));
+                _devices = Task.WhenAll(_inboxes.Select(inbox => inbox.RunAsync((sequence, bytes) => Acknowledge(channel, sequence, bytes), channel.Acks.Flush)));
                 Run(channel);
                 return;
             }
@@ -127,10 +127,14 @@ internal sealed class ReceiveLink : IDisposable
 
     private Signal? HandlePages(PageSink sink, ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
     {
-        long bytes = sink.Take(header, payload);
-        channel.Acks.Add(header.Sequence, bytes);
-        _meter.AddAcked(bytes);
+        Acknowledge(channel, header.Sequence, sink.Take(header, payload));
         return null;
+    }
+
+    private void Acknowledge(ReceiveChannel channel, ulong sequence, long bytes)
+    {
+        channel.Acks.Add(sequence, bytes);
+        _meter.AddAcked(bytes);
     }
 
     private Signal? HandleDeviceFrame(ReceiveChannel channel, in FrameHeader header, ReadOnlySpan<byte> payload)
@@ -173,12 +177,5 @@ internal sealed class ReceiveLink : IDisposable
         Volatile.Write(ref _agreedUpon, true);
         _agreed(own);
         channel.Acks.SendVerdict(own);
-    }
-
-    private void AckDevice(ReceiveChannel channel, ulong sequence, long bytes)
-    {
-        channel.Acks.Add(sequence, bytes);
-        channel.Acks.Flush();
-        _meter.AddAcked(bytes);
     }
 }

@@ -15,11 +15,17 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
 
     private ManualResetValueTaskSourceCore<bool> _sent = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;
+    private SentFrame _asked;
+    private ReadOnlyMemory<byte> _left; // of what was asked
 
-    /// <summary>What the caller wants sent next, and where that stands.</summary>
-    internal SentFrame Frame { get; private set; }
+    /// <summary>What the caller wants sent next, and where that stands; of a chunk that is longer than a frame, the next frame.</summary>
+    internal SentFrame Frame => _asked.Kind == FrameKind.DeviceChunk
+        ? _asked with { First = Position, Count = (ulong)Data.Length, Bytes = Data.Length }
+        : _asked;
 
-    internal ReadOnlyMemory<byte> Data { get; private set; }
+    /// <summary>Of <see cref="Frame"/>.</summary>
+    internal ReadOnlyMemory<byte> Data =>
+        _asked.Kind == FrameKind.DeviceChunk ? _left[..Math.Min(_left.Length, DataPlaneWire.MaxDeviceChunkBytes)] : _left;
 
     internal LaneRequest Request { get; set; }
 
@@ -49,10 +55,10 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
 
     internal DeviceStream Stream => new(number, Position, Crc32C);
 
-    /// <summary>Takes a frame to send; the result ends when the frame has left, or <see cref="Finish"/> says otherwise.</summary>
+    /// <summary>Takes a frame to send, or a chunk of any length; the result ends when all of it has left, or <see cref="Finish"/> says otherwise.</summary>
     internal ValueTask Ask(in SentFrame frame, ReadOnlyMemory<byte> data)
     {
-        (Frame, Data) = (frame, data);
+        (_asked, _left) = (frame, data);
         _sent.Reset();
         return new ValueTask(this, _sent.Version);
     }
@@ -64,9 +70,18 @@ internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSo
             _registration = cancellationToken.UnsafeRegister(static (lane, token) => ((DeviceLane)lane!).Cancel(token), this);
     }
 
+    /// <summary>A frame of it has left.</summary>
+    /// <param name="bytes">of it.</param>
+    /// <returns>whether that was all.</returns>
+    internal bool Left(int bytes)
+    {
+        _left = _left[bytes..];
+        return _left.IsEmpty;
+    }
+
     internal void Finish(Exception? exception)
     {
-        (Request, Data) = (LaneRequest.None, default);
+        (Request, _left) = (LaneRequest.None, default);
         if (exception is null) _sent.SetResult(true);
         else _sent.SetException(exception);
     }

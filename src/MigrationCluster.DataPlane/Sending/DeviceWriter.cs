@@ -88,7 +88,7 @@ internal sealed class DeviceWriter
     /// <summary>See <see cref="DeviceLane.EndAcked"/>.</summary>
     internal Task EndAcked(int device) => _lanes[device].EndAcked.Task;
 
-    /// <summary>Sends one frame in turn; ends when it has left.</summary>
+    /// <summary>Sends a frame in turn, or a chunk in as many as it needs; ends when all of it has left. Cancelled, a part may have.</summary>
     /// <param name="number">the device, or their number for the session's own lane.</param>
     /// <param name="data">borrowed until then.</param>
     /// <exception cref="InvalidOperationException">the device's caller has a frame waiting already.</exception>
@@ -105,8 +105,7 @@ internal sealed class DeviceWriter
                 throw new ArgumentException($"device {number}: a frame at offset {frame.First} follows {lane.Position}");
             _funnel.ThrowIfBroken();
             sent = lane.Ask(frame, data);
-            lane.Request = lane.InFlight < DeviceLane.MaxFrames ? LaneRequest.Ready : LaneRequest.WaitsForCredit;
-            if (lane.Request == LaneRequest.Ready) _ready.Add(lane);
+            Queue(lane);
         }
         _wake.Set();
         lane.CancelWith(cancellationToken);
@@ -161,13 +160,17 @@ internal sealed class DeviceWriter
                         _funnel.ThrowIfBroken();
                         _channel.WaitForCredit(_funnel.Stopping);
                     }
-                    Append(lane);
+                    int bytes = Append(lane);
                     while (_channel.MustSend)
                     {
                         if (_channel.MaySend()) _channel.Send(_funnel.Stopping);
                         else _channel.WaitForCredit(_funnel.Stopping);
                     }
-                    lock (_lock) lane.Finish(null);
+                    lock (_lock)
+                    {
+                        if (lane.Left(bytes)) lane.Finish(null);
+                        else Queue(lane);
+                    }
                 }
                 _wake.Wait();
                 _funnel.Stopping.ThrowIfCancellationRequested();
@@ -197,20 +200,30 @@ internal sealed class DeviceWriter
         }
     }
 
-    private void Append(DeviceLane lane)
+    /// <summary>What it wants sent goes behind that of the others, once its window has room.</summary>
+    private void Queue(DeviceLane lane)
     {
-        var payload = _channel.Append(lane.Frame);
-        if (payload.Length == 0) return;
-        Checks.Write(payload, lane.Data.Span);
-        if (lane.Frame.Kind != FrameKind.DeviceChunk) return;
-        uint check = BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        lane.Request = lane.InFlight < DeviceLane.MaxFrames ? LaneRequest.Ready : LaneRequest.WaitsForCredit;
+        if (lane.Request == LaneRequest.Ready) _ready.Add(lane);
+    }
+
+    /// <returns>how many of the lane's bytes are in the frame.</returns>
+    private int Append(DeviceLane lane)
+    {
         int bytes = lane.Data.Length;
+        var frame = lane.Frame;
+        var payload = _channel.Append(frame);
+        if (payload.Length == 0) return bytes;
+        Checks.Write(payload, lane.Data.Span);
+        if (frame.Kind != FrameKind.DeviceChunk) return bytes;
+        uint check = BinaryPrimitives.ReadUInt32LittleEndian(payload);
         lock (_lock)
         {
             lane.Position += (ulong)bytes;
             lane.Crc32C = Crc32C.Combine(lane.Crc32C, check, (ulong)bytes);
         }
         _meter.AddDevice(bytes);
+        return bytes;
     }
 
     private void FailAll()

@@ -46,12 +46,11 @@ internal sealed unsafe class RetainedStream : IDisposable
     public void Append(ReadOnlySpan<byte> data)
     {
         if (data.Length > Room) throw new InvalidOperationException("more than there is room for");
-        Crc = Crc32C.Append(Crc, data);
         int at = (int)(End % WindowBytes);
         int head = Math.Min(data.Length, WindowBytes - at);
         // SAFETY: at and the lengths stay inside the ring of WindowBytes; Restart came before.
-        data[..head].CopyTo(new Span<byte>(_ring + at, head));
-        data[head..].CopyTo(new Span<byte>(_ring, data.Length - head));
+        Crc = Crc32C.AppendCopy(Crc, data[..head], new Span<byte>(_ring + at, head));
+        Crc = Crc32C.AppendCopy(Crc, data[head..], new Span<byte>(_ring, data.Length - head));
         End += (ulong)data.Length;
     }
 

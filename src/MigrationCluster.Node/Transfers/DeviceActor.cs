@@ -143,11 +143,7 @@ public sealed class DeviceActor(
             var reading = client.ReadStreamAsync(offset + (ulong)count, next, cancel).AsTask();
             try
             {
-                for (int at = 0; at < count; at += DataPlaneWire.MaxDeviceChunkBytes)
-                {
-                    var chunk = current.AsMemory(at, Math.Min(count - at, DataPlaneWire.MaxDeviceChunkBytes));
-                    await m.Sender.SendDeviceAsync(m.Index, offset + (ulong)at, chunk, cancel);
-                }
+                await m.Sender.SendDeviceAsync(m.Index, offset, current.AsMemory(0, count), cancel);
             }
             catch
             {

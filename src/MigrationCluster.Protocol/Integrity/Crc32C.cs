@@ -38,11 +38,15 @@ public static class Crc32C
 
     /// <summary>Copies, and computes the CRC of the copy: both in one pass over the bytes.</summary>
     /// <param name="destination">as long as <paramref name="source"/>, which may change meanwhile; not overlapping it.</param>
-    public static uint Copy(ReadOnlySpan<byte> source, Span<byte> destination)
+    public static uint Copy(ReadOnlySpan<byte> source, Span<byte> destination) => AppendCopy(0, source, destination);
+
+    /// <summary>Copies, and computes the CRC of what <paramref name="crc"/> covers followed by the copy; start with 0.</summary>
+    /// <param name="destination">as in <see cref="Copy"/>.</param>
+    public static uint AppendCopy(uint crc, ReadOnlySpan<byte> source, Span<byte> destination)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, source.Length);
         int folded = FoldedCrc32C.IsSupported ? source.Length - source.Length % FoldedCrc32C.StepBytes : 0;
-        uint crc = folded == 0 ? 0 : ~FoldedCrc32C.FoldAndCopy(~0u, source[..folded], destination);
+        if (folded > 0) crc = ~FoldedCrc32C.FoldAndCopy(~crc, source[..folded], destination);
         source[folded..].CopyTo(destination[folded..]);
         return AppendInChains(crc, destination[folded..]);
     }

@@ -44,11 +44,8 @@ internal sealed class DeviceChain(
             int read = await reading;
             if (read == 0) break;
             reading = _source.ReadStreamAsync(offset + (ulong)read, _buffers[(turn + 1) % 2], cancellationToken).AsTask();
-            for (int at = 0, count; at < read; at += count, offset += (ulong)count)
-            {
-                count = Math.Min(read - at, DataPlaneWire.MaxDeviceChunkBytes);
-                await sender.SendDeviceAsync(0, offset, _buffers[turn % 2].AsMemory(at, count), cancellationToken);
-            }
+            await sender.SendDeviceAsync(0, offset, _buffers[turn % 2].AsMemory(0, read), cancellationToken);
+            offset += (ulong)read;
             if (sender.AckedDeviceBytes(0) - acked < AckEveryBytes) continue;
             acked = sender.AckedDeviceBytes(0);
             await _source.AckStreamAsync(acked, cancellationToken);

@@ -57,6 +57,7 @@ public sealed class Crc32CTests
                 Assert.Equal(Crc32C.AppendInChains(start, piece[..folded]), ~FoldedCrc32C.Fold(~start, piece[..folded]));
             var copy = new byte[length + 2];
             Assert.Equal(Crc32C.AppendInChains(0, piece), Crc32C.Copy(piece, copy.AsSpan(1, length)));
+            Assert.Equal(Crc32C.AppendInChains(7, piece), Crc32C.AppendCopy(7, piece, copy.AsSpan(1, length)));
             Assert.True(piece.SequenceEqual(copy.AsSpan(1, length)));
             Assert.Equal((0, 0), (copy[0], copy[^1]));
         }

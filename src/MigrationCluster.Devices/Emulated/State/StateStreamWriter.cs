@@ -56,7 +56,7 @@ public sealed unsafe class StateStreamWriter
     {
         int total = 0;
         int small = Math.Min(destination.Length, _smallEnd - _smallAt);
-        _small.AsSpan(_smallAt, small).CopyTo(destination);
+        _crc = Crc32C.AppendCopy(_crc, _small.AsSpan(_smallAt, small), destination[..small]);
         _smallAt += small;
         total += small;
 
@@ -64,12 +64,11 @@ public sealed unsafe class StateStreamWriter
         if (large > 0)
         {
             // SAFETY: the producer keeps _large mapped for _largeLeft bytes until drained.
-            new ReadOnlySpan<byte>(_large, large).CopyTo(destination[total..]);
+            _crc = Crc32C.AppendCopy(_crc, new ReadOnlySpan<byte>(_large, large), destination.Slice(total, large));
             _large += large;
             _largeLeft -= large;
             total += large;
         }
-        _crc = Crc32C.Append(_crc, destination[..total]);
         return total;
     }
 
