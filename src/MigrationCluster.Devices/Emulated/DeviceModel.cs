@@ -25,6 +25,12 @@ internal sealed record DeviceModel(
     /// </summary>
     public const int CurrentDriver = 2;
 
+    /// <summary>MiB/s at which a model that declares them saves and loads its state; 0: as fast as it can.</summary>
+    public const string SaveRate = "save-rate", LoadRate = "load-rate";
+
+    /// <summary>Where a model declares it and it is not 0, its devices have no PRE_COPY.</summary>
+    public const string StopCopyOnly = "stop-copy-only";
+
     private const string DriverName = "mc-guest";
     private const int MsixInterrupt = 2;
 
@@ -57,9 +63,13 @@ internal sealed record DeviceModel(
             StreamFormatsRead = [StreamFormat],
             SectionsWritten = [.. SectionsWritten(parameters).Select(s => new SectionDescriptor(s.Name, s.Required, s.Rare))],
             SectionsRead = [.. SectionsRead(parameters.Driver).Select(s => s.Name)],
-            Capabilities = Capabilities,
+            Capabilities = CapabilitiesOf(parameters),
         };
     }
+
+    /// <summary>Of a device with these parameters.</summary>
+    public MigrationCapabilities CapabilitiesOf(ModelParameters parameters) =>
+        parameters.ValueOf(StopCopyOnly) == 0 ? Capabilities : Capabilities & ~MigrationCapabilities.PreCopy;
 
     public IEnumerable<ModelSection> SectionsWritten(ModelParameters parameters) =>
         SectionsRead(parameters.Driver).Where(section => section.Parameter is not { } name || parameters[name] != 0);

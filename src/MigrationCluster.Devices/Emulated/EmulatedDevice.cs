@@ -23,6 +23,7 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
     private readonly DeviceModel _model;
     private readonly ModelParameters _parameters;
     private readonly int _vectors;
+    private readonly StatePace _savePace, _loadPace;
     private SafeFileHandle?[] _interrupts = [];
     private DeviceState _state = DeviceState.Running;
     private StateStreamWriter? _save;
@@ -35,6 +36,8 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
         _model = model;
         _parameters = parameters;
         _vectors = model.Vectors(parameters);
+        _savePace = new StatePace(parameters.ValueOf(DeviceModel.SaveRate));
+        _loadPace = new StatePace(parameters.ValueOf(DeviceModel.LoadRate));
         _config = DeviceConfigSpace.PowerOn(model, _vectors);
         Shape = model.Shape(parameters);
     }
@@ -52,7 +55,7 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
 
     private protected int Vectors => _vectors;
 
-    private MigrationCapabilities Capabilities => _model.Capabilities;
+    private MigrationCapabilities Capabilities => _model.CapabilitiesOf(_parameters);
 
     protected Lock Sync { get; } = new();
 
@@ -208,7 +211,14 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
         _state = next;
     }
 
-    public ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    public async ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        int read = ReadData(buffer);
+        await _savePace.PassAsync(read, cancellationToken);
+        return read;
+    }
+
+    private int ReadData(Memory<byte> buffer)
     {
         lock (Sync)
         {
@@ -220,11 +230,17 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
                 if (!_save.IsDrained) continue;
                 if (_save.HasEnded || !AddNextSection(_save, _state == DeviceState.StopCopy)) break;
             }
-            return new(total);
+            return total;
         }
     }
 
     public ValueTask WriteDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        WriteData(data);
+        return _loadPace.PassAsync(data.Length, cancellationToken);
+    }
+
+    private void WriteData(ReadOnlyMemory<byte> data)
     {
         lock (Sync)
         {
@@ -240,7 +256,6 @@ public abstract partial class EmulatedDevice : IMigratableDevice, IDescribedDevi
                 _loadFailed = true;
                 throw new DeviceRefusedException(e.Message, Errno.EINVAL);
             }
-            return ValueTask.CompletedTask;
         }
     }
 

@@ -23,6 +23,9 @@ internal sealed unsafe class GpuDevice : EmulatedDevice, IStateSections
         [
             new("memory-mib", "MiB", Default: 256, Minimum: 1, Maximum: 65_536),
             new("dirty-rate", "MiB/s", Default: 20, Minimum: 0, Maximum: 8192, ParameterComparator.AtLeast),
+            new(DeviceModel.SaveRate, "MiB/s", Default: 0, Minimum: 0, Maximum: 65_536, Since: 2),
+            new(DeviceModel.LoadRate, "MiB/s", Default: 0, Minimum: 0, Maximum: 65_536, Since: 2),
+            new(DeviceModel.StopCopyOnly, "0 or 1", Default: 0, Minimum: 0, Maximum: 1, Since: 2),
         ],
         [new("1", new Dictionary<string, string>())],
         [MemoryShape, Memory, RegisterValues, Statistics],

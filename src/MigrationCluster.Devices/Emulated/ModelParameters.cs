@@ -49,6 +49,9 @@ public sealed class ModelParameters
 
     public ulong this[string name] => _values[name];
 
+    /// <returns>0 where the model declares no such parameter.</returns>
+    public ulong ValueOf(string name) => _values.GetValueOrDefault(name);
+
     private static string Names(List<ModelParameter> known) =>
         known.Count == 0 ? "no parameters" : string.Join(", ", known.Select(p => p.Name));
 }
