@@ -70,6 +70,12 @@ public interface IMachineEndpoint : IMigrationEndpoint
     /// to Running, resume, with no daemon at all. Set before the pause.</summary>
     ValueTask SetPauseDeadlineAsync(TimeSpan deadline, CancellationToken cancellationToken);
 
+    /// <summary>Slows the vCPUs by a share of their time, until told otherwise, until they are paused or the guest is kept, or until the
+    /// lease has run out: nobody may be left to lift it.</summary>
+    /// <param name="percent">0 to 99.</param>
+    /// <exception cref="DeviceRefusedException">EINVAL: a guest process that cannot.</exception>
+    ValueTask ThrottleVcpusAsync(int percent, TimeSpan lease, CancellationToken cancellationToken);
+
     /// <summary>Leaves a device behind that does not come back to Running: every P2P mapping of it is removed, in either direction, and the
     /// machine does not wait for it. Never undone while the guest process lives.</summary>
     /// <exception cref="DeviceRefusedException">ENOENT: no such device; EINVAL: a guest process that cannot.</exception>

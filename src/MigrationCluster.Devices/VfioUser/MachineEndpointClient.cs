@@ -39,6 +39,13 @@ public sealed class MachineEndpointClient : EndpointClient, IMachineEndpoint
             ExtensionCommand.SetPauseDeadline, Number((ulong)(deadline.Ticks / TimeSpan.TicksPerMicrosecond)), default,
             cancellationToken);
 
+    public ValueTask ThrottleVcpusAsync(int percent, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        byte[] body = new byte[ThrottleRequest.Size];
+        new ThrottleRequest(percent, lease).Write(body);
+        return SendAsync(ExtensionCommand.ThrottleVcpus, body, default, cancellationToken);
+    }
+
     public ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken) =>
         SendAsync(ExtensionCommand.IsolateDevice, Encoding.UTF8.GetBytes(device.Value), default, cancellationToken);
 

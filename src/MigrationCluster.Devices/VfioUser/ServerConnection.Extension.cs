@@ -95,6 +95,10 @@ internal sealed partial class ServerConnection
                 if (microseconds > (ulong)TimeSpan.FromDays(1).TotalMicroseconds) throw Malformed("SET_PAUSE_DEADLINE");
                 await Machine.SetPauseDeadlineAsync(TimeSpan.FromMicroseconds(microseconds), none);
                 break;
+            case ExtensionCommand.ThrottleVcpus:
+                if (!ThrottleRequest.TryRead(body.Span, out var throttle)) throw Malformed("THROTTLE_VCPUS");
+                await Machine.ThrottleVcpusAsync(throttle.Percent, throttle.Lease, none);
+                break;
             case ExtensionCommand.IsolateDevice:
                 await Machine.IsolateDeviceAsync(Device(body), none);
                 break;

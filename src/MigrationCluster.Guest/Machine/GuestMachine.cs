@@ -53,6 +53,12 @@ internal sealed class GuestMachine : IAsyncDisposable
         foreach (var vcpu in Vcpus) vcpu.Resume();
     }
 
+    /// <param name="percent">of their time in which vCPUs stand still.</param>
+    public void Throttle(int percent)
+    {
+        foreach (var vcpu in Vcpus) vcpu.ThrottlePercent = percent;
+    }
+
     public void StartDirtyLog()
     {
         Dirty.Start();

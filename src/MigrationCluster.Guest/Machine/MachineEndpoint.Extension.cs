@@ -110,6 +110,7 @@ internal sealed partial class MachineEndpoint
         if (vote is Vote.Yielded) RequireGivenAway();
         if (vote is Vote.Verified) RequireLoaded();
         var record = _fence.Cast(vote, digest);
+        if (record.Kept) _throttle.Lift();
         if (record.Yielded) _pauseWatch.Disarm();
         _log($"voted {vote}({record.Fence.Epoch})");
         return record;
@@ -139,6 +140,14 @@ internal sealed partial class MachineEndpoint
         _fence.RequireCurrent(_bound);
         _pauseWatch.SetDeadline(deadline);
         return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask ThrottleVcpusAsync(int percent, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        _fence.RequireCurrent(_bound);
+        using var turn = await Turn.TakeAsync(_gate, cancellationToken);
+        if (_state != DeviceState.Running) return;
+        if (_throttle.Set(percent, lease) != percent) _log($"vCPUs slowed by {percent} %");
     }
 
     public async ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken)

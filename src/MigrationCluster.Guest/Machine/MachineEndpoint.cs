@@ -39,6 +39,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly PendingDirty _pending;
     private readonly PauseWatch _pauseWatch;
+    private readonly VcpuThrottle _throttle;
     private volatile DeviceState _state;
     private Protocol.Identity.Fence? _bound;
     private byte[] _stream = [];
@@ -60,6 +61,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         _log = log;
         _pending = new PendingDirty(ram.Layout.PageCount);
         _pauseWatch = new PauseWatch(TimeProvider.System, () => _ = KeepAsync());
+        _throttle = new VcpuThrottle(TimeProvider.System, machine.Throttle);
         _state = running ? DeviceState.Running : DeviceState.Stop;
         Shape = new DeviceShape(CanReset: false, [.. Regions()], []);
         _setup = MachineSetup.Describe(launch, Shape, relays, links);
@@ -88,6 +90,7 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         {
             case (DeviceState.Running, _):
                 await _machine.PauseAsync();
+                _throttle.Lift();
                 _readSincePaused = false;
                 _pauseWatch.OnPaused();
                 await _links.PausedAsync();
@@ -224,7 +227,11 @@ internal sealed partial class MachineEndpoint : IMachineEndpoint, IMappableRegio
         return _ram.File;
     }
 
-    public void Dispose() => _pauseWatch.Dispose();
+    public void Dispose()
+    {
+        _pauseWatch.Dispose();
+        _throttle.Dispose();
+    }
 
     public ValueTask DisposeAsync()
     {

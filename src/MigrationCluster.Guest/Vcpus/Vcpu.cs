@@ -32,6 +32,7 @@ internal sealed unsafe class Vcpu : IDisposable
     private readonly ManualResetEventSlim _running = new();
     private readonly Thread _thread;
     private volatile bool _ended;
+    private volatile int _throttlePercent;
     private bool _paused = true;
     private VcpuRegisters _registers;
     private CheckUnderWay? _check;
@@ -62,6 +63,13 @@ internal sealed unsafe class Vcpu : IDisposable
                 _check = null;
             }
         }
+    }
+
+    /// <summary>Of its time, in which it does nothing.</summary>
+    public int ThrottlePercent
+    {
+        get => _throttlePercent;
+        set => _throttlePercent = value;
     }
 
     /// <summary>Stamps the first 7/8 of the partition with version 1; the rest stays holes until it is written.</summary>
@@ -125,7 +133,7 @@ internal sealed unsafe class Vcpu : IDisposable
             _running.Wait();
             if (_ended) return;
             long now = Stopwatch.GetTimestamp();
-            int due = _budget.Take(Stopwatch.GetElapsedTime(last, now));
+            int due = _budget.Take(Stopwatch.GetElapsedTime(last, now) * (1 - _throttlePercent / 100.0));
             last = now;
             bool busy;
             do

@@ -105,6 +105,29 @@ public readonly record struct StreamRange(ulong Offset, uint SizeBytes)
     }
 }
 
+/// <summary>THROTTLE_VCPUS: <c>u32 percent, u32 lease_ms</c>; 100 % is out of range, for a guest that stands still is paused.</summary>
+public readonly record struct ThrottleRequest(int Percent, TimeSpan Lease)
+{
+    public const int Size = 8;
+
+    public static bool TryRead(ReadOnlySpan<byte> source, out ThrottleRequest request)
+    {
+        request = default;
+        if (source.Length < Size) return false;
+        var reader = new WireReader(source);
+        uint percent = reader.U32(), lease = reader.U32();
+        request = new ThrottleRequest((int)Math.Min(percent, 100), TimeSpan.FromMilliseconds(lease));
+        return percent < 100;
+    }
+
+    public void Write(Span<byte> destination)
+    {
+        var writer = new WireWriter(destination);
+        writer.U32((uint)Percent);
+        writer.U32((uint)Lease.TotalMilliseconds);
+    }
+}
+
 /// <summary>GET_STREAM_DIGEST's reply: <c>u64 bytes, u32 crc32c, u32 reserved</c>.</summary>
 public readonly record struct StreamDigestMessage(ulong Bytes, uint Crc32C)
 {

@@ -45,4 +45,5 @@ public enum ExtensionCommand : ushort
     SetPauseDeadline = 0x4d13,
     ShutDown = 0x4d14,
     IsolateDevice = 0x4d15,
+    ThrottleVcpus = 0x4d16,
 }

@@ -157,6 +157,9 @@ public sealed class ExtensionTests : IAsyncLifetime
         using (var memory = _client.MapRegion(1)) Assert.Equal(layout.Windows[0].SizeBytes, (ulong)memory.Length);
         await _client.SetPauseDeadlineAsync(TimeSpan.FromMilliseconds(1500), default);
         Assert.Equal(TimeSpan.FromMilliseconds(1500), _endpoint.Deadline);
+        await _client.ThrottleVcpusAsync(40, TimeSpan.FromSeconds(15), default);
+        Assert.Equal((40, TimeSpan.FromSeconds(15)), _endpoint.Throttle);
+        await Assert.ThrowsAsync<DeviceRefusedException>(() => _client.ThrottleVcpusAsync(100, TimeSpan.FromSeconds(15), default).AsTask());
         await _client.IsolateDeviceAsync(new DeviceName("gpu0"), default);
         Assert.Equal(new DeviceName("gpu0"), _endpoint.Isolated);
         await _client.ShutDownAsync(default);

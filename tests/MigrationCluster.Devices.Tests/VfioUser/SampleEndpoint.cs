@@ -109,6 +109,14 @@ internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachine
         return ValueTask.CompletedTask;
     }
 
+    public (int Percent, TimeSpan Lease) Throttle { get; private set; }
+
+    public ValueTask ThrottleVcpusAsync(int percent, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        Throttle = (percent, lease);
+        return ValueTask.CompletedTask;
+    }
+
     public ValueTask IsolateDeviceAsync(DeviceName device, CancellationToken cancellationToken)
     {
         Isolated = device;
