@@ -25,12 +25,14 @@ internal sealed class BenchNode : IAsyncDisposable
     }
 
     /// <param name="join">the coordinator; null: this one coordinates.</param>
-    internal static async Task<BenchNode> StartAsync(string name, string folder, Uri? join, CancellationToken cancellationToken)
+    /// <param name="postgres">the coordinator's store; null: its own.</param>
+    internal static async Task<BenchNode> StartAsync(
+        string name, string folder, Uri? join, CancellationToken cancellationToken, string? postgres = null)
     {
         var start = new ProcessStartInfo(BenchGuest.ExecutableOf("MigrationCluster.Node", "mc-node")) { UseShellExecute = false, RedirectStandardOutput = true };
         foreach (string argument in (string[])
             ["--name", name, "--listen", "127.0.0.1:0", "--data-dir", Path.Combine(folder, name), "--config", Path.Combine(folder, "node.json"),
-                .. join is null ? ["--coordinator"] : (string[])["--join", join.ToString().TrimEnd('/')]])
+                .. join is null ? (string[])["--coordinator", .. postgres is null ? (string[])[] : ["--engine", "postgres", "--connection", postgres]] : (string[])["--join", join.ToString().TrimEnd('/')]])
             start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         const string ready = "listening on ";
