@@ -58,6 +58,10 @@ public sealed class ClusterClient : IDisposable
     public Task<MigrationView> MigrateAsync(MigrateRequest request, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
 
+    /// <summary>What a migration would come to; nothing moves.</summary>
+    public Task<GuestPlanView> PlanAsync(MigrateRequest request, CancellationToken cancellationToken) =>
+        SendAsync<GuestPlanView>(HttpMethod.Post, "v1/plans", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+
     public Task<IReadOnlyList<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
         GetAsync<IReadOnlyList<MigrationView>>("v1/migrations", cancellationToken);
 

@@ -48,6 +48,7 @@ public static class ErrorCodes
     public const string DeviceUnknown = "device.unknown";
     public const string MigrationUnknown = "migration.unknown";
     public const string MigrationEnded = "migration.ended";
+    public const string PlanChanged = "plan.changed";
     public const string NotInPreCopy = "migration.not-in-pre-copy";
     public const string TooLate = "migration.too-late-to-cancel";
     public const string NotCoordinator = "node.not-coordinator";

@@ -3,11 +3,15 @@ using System.Text.Json.Serialization;
 namespace MigrationCluster.Api;
 
 /// <param name="To">the host to move it to; null: the best of all hosts that can take it.</param>
-/// <param name="MaxDowntimeMs">the longest blackout the switchover rule may predict and still switch.</param>
+/// <param name="MaxDowntimeMs">what the predicted p99 of the blackout must fit.</param>
 /// <param name="AcceptUnknownBy">the operator who takes it upon himself that nobody can tell whether a device fits; null: then it is refused.</param>
 /// <param name="AcceptPlainBy">the operator who has guest RAM and device state travel unsealed; null: between machines they are sealed.</param>
 /// <param name="VerifyFull">have both hosts compare a hash of all of guest RAM before either votes, with the machine paused.</param>
 /// <param name="MaxBytesPerSecond">of the transfer while the guest runs, see <see cref="Bandwidth"/>; null: as fast as it can.</param>
+/// <param name="OnStall">see <see cref="StallActions"/>; null: abort.</param>
+/// <param name="MaxIterations">passes of pre-copy, 1 to 1000; null: 30.</param>
+/// <param name="MaxPreCopyMs">that pre-copy may take; null: no limit but that of passes.</param>
+/// <param name="Plan">a <see cref="GuestPlanView.Id"/>: refuse if anything that it was made under has changed; null: plan now.</param>
 public sealed record MigrateRequest(
     string Guest,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? To = null,
@@ -15,7 +19,11 @@ public sealed record MigrateRequest(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptUnknownBy = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AcceptPlainBy = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool VerifyFull = false,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? MaxBytesPerSecond = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? MaxBytesPerSecond = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? OnStall = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? MaxIterations = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? MaxPreCopyMs = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Plan = null);
 
 /// <summary>A migration's end; <see cref="Running"/> until then.</summary>
 public static class Outcomes
@@ -115,6 +123,7 @@ public sealed record PhaseView(string Phase, double StartMs);
 /// <param name="Iteration">pass of pre-copy, from 1; 0 before the first.</param>
 /// <param name="RemainingBytes">of this pass.</param>
 /// <param name="Passes">the passes that are over.</param>
+/// <param name="Stall">as the last pass found it; null: pre-copy gets the downtime under its limit.</param>
 /// <param name="ResentBytes">of <paramref name="TransferredBytes"/>: what was under way when connections were lost, and so was sent again.</param>
 public sealed record ProgressView(
     int Iteration,
@@ -124,7 +133,8 @@ public sealed record ProgressView(
     double DirtyBytesPerSecond,
     IReadOnlyList<DeviceProgressView> Devices,
     IReadOnlyList<IterationView>? Passes = null,
-    long ResentBytes = 0);
+    long ResentBytes = 0,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] StallView? Stall = null);
 
 /// <param name="State">the VFIO device state on the source.</param>
 /// <param name="RemainingBytes">as the device estimates; null when it cannot tell.</param>
@@ -134,6 +144,8 @@ public sealed record DeviceProgressView(string Name, string State, long Transfer
 /// <param name="Downtime">its components in order; they add up to <paramref name="DowntimeMs"/>.</param>
 /// <param name="Residue">what could not be released on the source; empty normally.</param>
 /// <param name="Resumed">how often the transfer went on over new connections after it had lost them, to the network or to a daemon's end.</param>
+/// <param name="PredictedDowntimeMs">the median.</param>
+/// <param name="Predicted">when the switchover began; null: by an earlier release.</param>
 /// <param name="RamDigest">hash of all of guest RAM, the same on both hosts before either voted; null: nobody asked for it.</param>
 public sealed record ReportView(
     double TotalMs,
@@ -146,15 +158,22 @@ public sealed record ReportView(
     IReadOnlyList<DeviceReportView> Devices,
     IReadOnlyList<string> Residue,
     int Resumed = 0,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? RamDigest = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? RamDigest = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PredictionView? Predicted = null);
 
-/// <param name="Component">quiesce, stop, final-pages, device-state, verify, yield, commit, resume.</param>
-public sealed record DowntimeComponentView(string Component, double Ms);
+/// <param name="Component">quiesce, stop, final-bitmap, final-pages, device-state, load, verify, yield, commit, resume.</param>
+/// <param name="PredictedMs">median; null: not predicted by component.</param>
+public sealed record DowntimeComponentView(
+    string Component, double Ms, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? PredictedMs = null);
 
 /// <param name="Bytes">page and device bytes sent in this pass.</param>
 /// <param name="RemainingBytes">dirtied while it ran: what the next pass, or the blackout, has to send.</param>
+/// <param name="PredictedDowntimeMs">median, had the switchover begun with its end; null: by an earlier release, or without end.</param>
+/// <param name="ThrottlePercent">by how much the vCPUs were slowed.</param>
 public sealed record IterationView(
-    int Iteration, long Pages, long Bytes, double Ms, double DirtyBytesPerSecond, long RemainingBytes = 0);
+    int Iteration, long Pages, long Bytes, double Ms, double DirtyBytesPerSecond, long RemainingBytes = 0,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? PredictedDowntimeMs = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int ThrottlePercent = 0);
 
 /// <param name="Pages">bytes of non-zero pages.</param>
 /// <param name="ZeroPages">bytes of guest RAM that needed no sending: holes and zero pages.</param>

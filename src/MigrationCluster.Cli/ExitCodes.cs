@@ -36,7 +36,7 @@ public static class ExitCodes
     {
         ErrorCodes.BadRequest or ErrorCodes.BadSpec => Usage,
         ErrorCodes.Refused or ErrorCodes.NoHost or ErrorCodes.SameHost or ErrorCodes.GuestMigrating or ErrorCodes.GuestExists
-            or ErrorCodes.TooLate or ErrorCodes.NotInPreCopy or ErrorCodes.MigrationEnded or ErrorCodes.HostAnswers => Refused,
+            or ErrorCodes.TooLate or ErrorCodes.NotInPreCopy or ErrorCodes.MigrationEnded or ErrorCodes.HostAnswers or ErrorCodes.PlanChanged => Refused,
         // What a host has no room or template for: destination.memory, destination.template and later ones.
         _ when error.Code.StartsWith("destination.", StringComparison.Ordinal) => Refused,
         _ => Error,

@@ -45,7 +45,7 @@ internal sealed class PreCopy(GuestTrace trace)
         {
             long known = Dirty(device), final = (long)device.Changed.Distinct(_from, pause) * (device.HasPreCopy ? 1 : 0) + device.FinalBytes;
             return new DeviceBlackout(
-                device.Model, costs.Quiesce, costs.Stop, known, final, costs.Final + final / device.BytesPerSecond * 1000, costs.DeviceLoad);
+                device.Model, costs.Quiesce, costs.Stop, 0, known, final, costs.Final + final / device.BytesPerSecond * 1000, costs.DeviceLoad);
         }).ToList();
         long bytes = pages + devices.Sum(device => device.FinalBytes);
         double pagesMs = costs.Pages + trace.SendSeconds(pause, pages) * 1000;

@@ -35,7 +35,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
         var output = parseResult.InvocationConfiguration.Output;
         string name = parseResult.CommandResult.Command.Name;
         if (Examples(parseResult.CommandResult.Command) is { } examples) output.WriteLine("Examples:\n" + examples + "\n");
-        if (parseResult.CommandResult.Command is RootCommand || name is "demo" or "migrate") output.WriteLine(Units + "\n");
+        if (parseResult.CommandResult.Command is RootCommand || name is "demo" or "migrate" or "plan") output.WriteLine(Units + "\n");
         output.WriteLine(ExitCodes);
         return result;
     }
@@ -46,6 +46,7 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
               migctl demo                                     see a migration on this machine, nothing else needed
               migctl node list
               migctl guest start --host alpha --spec web.json
+              migctl plan web                                 where it could go, and how long it would take
               migctl migrate web --to beta --max-downtime 300ms
               migctl migration watch m-7f3a9c
               migctl compat check web --to beta
@@ -61,6 +62,8 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
         "migrate" => """
               migctl migrate web --to beta                    shows the migration until it has ended
               migctl migrate web                              to the best of all hosts that can take it
+              migctl migrate web --plan p-7f3a-…              as planned, unless anything has changed
+              migctl migrate web --to beta --on-stall switch  even if the downtime cannot be kept to
               migctl migrate web --to beta --detach           prints its id and returns
               migctl migrate web --to beta --accept-unknown   although nobody can tell whether it fits
               migctl migrate web --to beta --plain            unsealed between machines, on your word
@@ -68,6 +71,13 @@ public sealed class HelpPage(HelpAction generated) : SynchronousCommandLineActio
 
             Ctrl-C stops watching, not the migration: `migctl migration watch ID` goes on
             watching, `migctl migration cancel ID` brings the guest back.
+            """,
+        "plan" => """
+              migctl plan web                                 every host, and the best of them
+              migctl plan web --to beta --max-downtime 100ms
+
+            Exit code 0: it can go; 3: it cannot, for the reasons printed. What it will cost is learned from
+            earlier migrations; the first ones go by assumptions, and the plan says so.
             """,
         "compat" => """
               migctl compat check web --to beta               could it move there, and come back?

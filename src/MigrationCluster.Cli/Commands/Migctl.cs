@@ -37,6 +37,7 @@ public static class Migctl
             DemoCommand.Build(terminal, interruption),
             NodeCommand.Build(terminal, interruption),
             GuestCommand.Build(terminal, interruption),
+            PlanCommand.Build(terminal, interruption),
             MigrateCommand.Build(terminal, interruption),
             MigrationCommand.Build(terminal, interruption),
             CompatCommand.Build(terminal, interruption),

@@ -15,7 +15,7 @@ public static class MigrateCommand
             Description = "the host to move it to; without it the best of all hosts that can take it",
             HelpName = "HOST",
         };
-        var maxDowntime = UnitOptions.MaxDowntime();
+        var policy = new PolicyOptions();
         var bandwidth = UnitOptions.Bandwidth(
             "most that is sent in a second while the guest runs; the rest, once it is paused, has no limit but the node's");
         var limit = UnitOptions.WatchLimit();
@@ -28,6 +28,11 @@ public static class MigrateCommand
         var plain = new Option<bool>("--plain")
         {
             Description = "let guest RAM and device state travel unsealed, between machines too; recorded with your name",
+        };
+        var plan = new Option<string?>("--plan")
+        {
+            Description = "do what `migctl plan` planned, to its host; refused, by name, if anything has changed since",
+            HelpName = "ID",
         };
         var verify = new Option<string>("--verify")
         {
@@ -44,8 +49,9 @@ public static class MigrateCommand
         };
         var migrate = new Command("migrate", "Moves a running guest to another host.")
         {
-            guest, to, maxDowntime, bandwidth, acceptUnknown, plain, verify, operatorName, wait, detach, limit,
+            guest, to, plan, bandwidth, acceptUnknown, plain, verify, operatorName, wait, detach, limit,
         };
+        policy.AddTo(migrate);
         migrate.Validators.Add(result =>
         {
             if (result.GetValue(wait) && result.GetValue(detach)) result.AddError("--wait and --detach exclude each other");
@@ -56,13 +62,13 @@ public static class MigrateCommand
         {
             using var client = run.Connect();
             var started = await client.MigrateAsync(
-                new MigrateRequest(
-                    run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to),
-                    (int)maxDowntime.Read(run.Parse).TotalMilliseconds,
+                policy.Read(run.Parse, new MigrateRequest(
+                    run.Parse.GetRequiredValue(guest), run.Parse.GetValue(to), AcceptUnknownBy:
                     run.Parse.GetValue(acceptUnknown) ? NameOf(run.Parse.GetValue(operatorName), "--accept-unknown") : null,
-                    run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null,
-                    run.Parse.GetValue(verify) == "full",
-                    bandwidth.Read(run.Parse)),
+                    AcceptPlainBy: run.Parse.GetValue(plain) ? NameOf(run.Parse.GetValue(operatorName), "--plain") : null,
+                    VerifyFull: run.Parse.GetValue(verify) == "full",
+                    MaxBytesPerSecond: bandwidth.Read(run.Parse),
+                    Plan: run.Parse.GetValue(plan))),
                 cancellationToken);
             if (!run.Json) CompatReport.WriteNotes(run.Terminal.Console, started.Plan);
             if (!run.Parse.GetValue(detach)) return await WatchToEndAsync(run, client, started, limit.Read(run.Parse), cancellationToken);

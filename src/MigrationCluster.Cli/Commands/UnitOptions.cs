@@ -10,9 +10,26 @@ public static class UnitOptions
         "--max-downtime", "300ms", Units.DurationForm, Units.TryDuration,
         "1ms to 10s", value => value > TimeSpan.Zero && value <= LongestDowntime)
     {
-        Description = "longest blackout to accept; pre-copy goes on until less is predicted",
+        Description = "longest blackout to accept; pre-copy goes on until the predicted p99 fits",
         HelpName = "TIME",
     };
+
+    public static UnitOption<TimeSpan?> MaxPreCopy() => new(
+        "--max-time", "none", "a time like 60s, or none", TryDurationOrNone, "1ms to 86400s, or none",
+        value => value is null || (value > TimeSpan.Zero && value <= TimeSpan.FromDays(1)))
+    {
+        Description = "longest that pre-copy may take",
+        HelpName = "TIME",
+    };
+
+    private static bool TryDurationOrNone(string text, out TimeSpan? value)
+    {
+        value = null;
+        if (text == "none") return true;
+        if (!Units.TryDuration(text, out var time)) return false;
+        value = time;
+        return true;
+    }
 
     /// <summary>A day: for one watching it is for ever.</summary>
     public static UnitOption<TimeSpan> WatchLimit() => new(

@@ -17,6 +17,7 @@ public static class MigrationReport
             Line(console, $"  {doubt.Resolution}");
         }
         CompatReport.Lines(console, ReasonLines.Of(view.Reasons));
+        if (view.Progress.Stall is { } stall) WriteStall(console, stall);
         if (view.Plan is { } plan) WritePlan(console, view, plan);
         if (view.Report is not { } report) return;
         foreach (string residue in report.Residue) Line(console, $"  left behind on {view.Source}: {residue}");
@@ -62,15 +63,24 @@ public static class MigrationReport
             Line(console, $"  {view.Destination} drops optional state of {dropped.Device}: {string.Join(", ", dropped.Sections)}");
     }
 
+    private static void WriteStall(IAnsiConsole console, StallView stall)
+    {
+        Line(console, $"  {PlainProgress.Describe(stall)}");
+        foreach (string remedy in stall.Remedies) Line(console, $"    - {remedy}");
+    }
+
     private static void WriteDowntime(IAnsiConsole console, MigrationView view, ReportView report)
     {
         console.WriteLine();
         console.MarkupLine($"[bold]Downtime {Figures.Ms(report.DowntimeMs)}[/]" +
-            $"  (limit {view.MaxDowntimeMs} ms, predicted {Figures.Ms(report.PredictedDowntimeMs)})");
+            $"  (limit {view.MaxDowntimeMs} ms, predicted {Figures.Ms(report.PredictedDowntimeMs)}" +
+            $"{(report.Predicted is { } whole ? $", p95 {Figures.Ms(whole.P95Ms)}, p99 {Figures.Ms(whole.P99Ms)}" : "")})");
+        if (report.Predicted is not null) Line(console, $"  {"",-14}{"took",9}{"predicted",11}");
         double largest = report.Downtime.Select(part => part.Ms).DefaultIfEmpty().Max();
         foreach (var part in report.Downtime)
         {
-            console.MarkupLine($"  {part.Component.EscapeMarkup(),-14}{Figures.Ms(part.Ms),9}  " +
+            string predicted = report.Predicted is null ? "" : $"{(part.PredictedMs is { } ms ? Figures.Ms(ms) : "-"),11}";
+            console.MarkupLine($"  {part.Component.EscapeMarkup(),-14}{Figures.Ms(part.Ms),9}{predicted}  " +
                 $"[blue]{Figures.Bar(part.Ms, largest, BarWidth)}[/]");
         }
     }

@@ -13,6 +13,7 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
     private int _passes;
     private DoubtView? _doubt;
     private long? _bandwidth;
+    private string? _stall;
 
     public void Show(MigrationView view)
     {
@@ -29,6 +30,15 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
             writer.WriteLine($"{"",10}    keeps to {Bandwidth.Text(_bandwidth)}");
         }
 
+        // The numbers change from pass to pass; what is in the way is said once.
+        if (view.Progress.Stall?.Cause != _stall)
+        {
+            _stall = view.Progress.Stall?.Cause;
+            writer.WriteLine(view.Progress.Stall is { } stall
+                ? $"{"",10}    {Describe(stall)}; {string.Join("; ", stall.Remedies)}"
+                : $"{"",10}    the downtime can be brought under its limit again");
+        }
+
         if (view.Doubt != _doubt)
         {
             _doubt = view.Doubt;
@@ -39,6 +49,9 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
 
         writer.Flush();
     }
+
+    /// <summary>What is in the way, and since when.</summary>
+    internal static string Describe(StallView stall) => $"the limit cannot be kept to{(stall.Iteration is { } pass ? $" (since pass {pass})" : "")}: {stall.Bottleneck}";
 
     /// <summary>The time at the start of a line.</summary>
     public static string Clock(double ms) => $"[{ms / 1000,6:F2} s]";
@@ -52,7 +65,9 @@ public sealed class PlainProgress(TextWriter writer, TimeSpan offset = default)
             writer.WriteLine(
                 $"{"",10}    iteration {pass.Iteration}: {Figures.Bytes(pass.Bytes)} in {Figures.Time(pass.Ms)} at " +
                 $"{Figures.Rate(rate)}; {Figures.Bytes(pass.RemainingBytes)} remaining, " +
-                $"dirtied at {Figures.Rate(pass.DirtyBytesPerSecond)}");
+                $"dirtied at {Figures.Rate(pass.DirtyBytesPerSecond)}" +
+                $"{(pass.PredictedDowntimeMs is { } ms ? $", downtime {Figures.Time(ms)}" : "")}" +
+                $"{(pass.ThrottlePercent > 0 ? $", vCPUs slowed by {pass.ThrottlePercent} %" : "")}");
         }
     }
 }

@@ -25,9 +25,10 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
             var destination = new HostName(to);
             if (Refuse(record, destination) is { } refusal) return (null, refusal);
             var guest = await planner.ReadAsync(record, cancellationToken);
-            var judgement = (await planner.JudgeAsync(guest, destination, cancellationToken)).Judgement;
+            var plan = await planner.JudgeAsync(guest, destination, cancellationToken);
+            var judgement = plan.Judgement;
             return judgement.Takes(unknownAccepted)
-                ? (new ChosenHost(guest, destination, Findings(judgement, [])), null)
+                ? (new ChosenHost(guest, destination, Findings(judgement, []), plan.Offers), null)
                 : (null, Refused(record.Row.Guest, judgement, unknownAccepted));
         }
         catch (AgentUnreachableException error)
@@ -64,14 +65,15 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
         var ranked = await RankAsync(guest, others, found, cancellationToken);
         foreach (var (host, _) in ranked.Where(candidate => found[candidate.Host].Takes(unknownAccepted)))
         {
-            var judgement = found[host] = await AskAsync(guest, found[host], cancellationToken);
-            if (!judgement.Takes(unknownAccepted)) continue;
+            var (judgement, asked) = await AskAsync(guest, found[host], cancellationToken);
+            found[host] = judgement;
+            if (asked is null || !judgement.Takes(unknownAccepted)) continue;
             // Of those that were not asked, what they told last has to do.
             foreach (var (other, cramped) in ranked)
                 if (other != host && cramped is not null && found[other].Takes(unknownAccepted))
                     found[other] = found[other] with { Refusals = [cramped] };
             return (new ChosenHost(guest, host, Findings(
-                judgement, PassedOver([.. ranked.Select(other => other.Host)], found, host, unknownAccepted))), null);
+                judgement, PassedOver([.. ranked.Select(other => other.Host)], found, host, unknownAccepted)), asked), null);
         }
 
         return (null, NoHost(record.Row.Guest, found));
@@ -103,18 +105,21 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
             GuestAdmission.MemoryCode, $"guest memory of {guest.Spec.MemoryMiB} MiB does not fit into the {free} MiB free on {host}",
             $"free memory on {host}, or choose another host", Side: CompatibilitySide.Destination);
 
-    private async Task<HostJudgement> AskAsync(PlannedGuest guest, HostJudgement ranked, CancellationToken cancellationToken)
+    /// <returns>and what it offers; null: it does not answer.</returns>
+    private async Task<(HostJudgement Judgement, AgentOffers? Offers)> AskAsync(
+        PlannedGuest guest, HostJudgement ranked, CancellationToken cancellationToken)
     {
         try
         {
-            return (await planner.JudgeAsync(guest, ranked.Host, cancellationToken)).Judgement;
+            var plan = await planner.JudgeAsync(guest, ranked.Host, cancellationToken);
+            return (plan.Judgement, plan.Offers);
         }
         catch (AgentUnreachableException error)
         {
-            return ranked with
+            return (ranked with
             {
                 Refusals = [new Refusal(ErrorCodes.HostUnreachable, error.Message, $"ask again when {ranked.Host} answers")],
-            };
+            }, null);
         }
     }
 
@@ -180,4 +185,5 @@ public sealed class DestinationChoice(IAgents agents, MigrationPlanner planner, 
 }
 
 /// <summary>A guest and where it goes.</summary>
-public sealed record ChosenHost(PlannedGuest Guest, HostName Destination, PlanFindings Findings);
+/// <param name="Offers">of the destination.</param>
+public sealed record ChosenHost(PlannedGuest Guest, HostName Destination, PlanFindings Findings, AgentOffers Offers);

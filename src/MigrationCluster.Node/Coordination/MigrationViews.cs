@@ -1,5 +1,6 @@
 using MigrationCluster.Api;
 using MigrationCluster.Node.Compatibility;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Migration;
 
@@ -17,7 +18,7 @@ public static class MigrationViews
             plan.Migration.Value, version, plan.Guest.Value, plan.Source.Value, plan.Destination.Value,
             state.Phase.ToString(), OutcomeOf(state), plan.Fence.Epoch.Value, (int)plan.MaxDowntime.TotalMilliseconds,
             startedAt, IsOver(state) ? events[^1].At : null,
-            [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)),
+            [.. PhasesOf(events, startedAt)], ProgressOf(progress, IterationsOf(events)) with { Stall = StallOf(events) },
             ReasonViews.Of(state.Reasons),
             state.Phase == MigrationPhase.Completed ? ReportOf(state, events, startedAt) : null,
             PlanOf(plan, events), Heard<IncomingDiscarded>(events).FirstOrDefault()?.ReceivedBytes,
@@ -70,11 +71,21 @@ public static class MigrationViews
     private static ProgressView ProgressOf(ProgressView latest, List<IterationView> passes) =>
         latest with { Iteration = Math.Max(latest.Iteration, passes.Count), Passes = passes };
 
+    /// <summary>As the last pass found it, with the pass that found one first.</summary>
+    private static StallView? StallOf(IReadOnlyList<CoordinatorEvent> events)
+    {
+        var passes = Heard<IterationFinished>(events).ToList();
+        return passes.LastOrDefault()?.Stall is { } stall
+            ? ConvergenceViews.Of(stall, passes.First(pass => pass.Stall is not null).Iteration)
+            : null;
+    }
+
     private static List<IterationView> IterationsOf(IReadOnlyList<CoordinatorEvent> events) =>
     [
         .. Heard<IterationFinished>(events).Select(pass => new IterationView(
             pass.Iteration, pass.Pages, pass.Bytes, pass.Duration.TotalMilliseconds, pass.DirtyBytesPerSecond,
-            pass.RemainingBytes)),
+            pass.RemainingBytes, pass.Predicted is { IsEndless: false } predicted ? predicted.P50.TotalMilliseconds : null,
+            pass.Pass?.ThrottlePercent ?? 0)),
     ];
 
     /// <returns>null: the source died before it had told what it did, and nobody else can.</returns>
@@ -84,7 +95,7 @@ public static class MigrationViews
             || Heard<MachinePaused>(events).FirstOrDefault() is not { } paused || Heard<ReadyToSwitch>(events).LastOrDefault() is not { } ready)
             return null;
         var resumedAt = Heard<GuestResumed>(events).First().At;
-        var components = DowntimeOf(events, paused.At, sent, resumedAt);
+        var components = DowntimeOf(events, paused.At, sent, resumedAt, ready.Predicted);
         long deviceBytes = sent.Totals.DeviceBytes.Values.Sum();
         var passes = Heard<IterationFinished>(events).ToList();
         double passSeconds = passes.Sum(pass => pass.Duration.TotalSeconds);
@@ -99,27 +110,31 @@ public static class MigrationViews
             [.. DevicesOf(setup, sent, verified, events)],
             ResidueOf(state, events),
             Math.Max(Heard<TransferOpened>(events).Count() - 1, 0),
-            sent.RamDigest);
+            sent.RamDigest, ConvergenceViews.Of(ready.Predicted));
     }
 
     /// <summary>Each component runs from the one before to its own end; times of two hosts are compared, so none may be negative.</summary>
     private static List<DowntimeComponentView> DowntimeOf(
-        IReadOnlyList<CoordinatorEvent> events, DateTimeOffset pausedAt, FinalStateSent sent, DateTimeOffset resumedAt)
+        IReadOnlyList<CoordinatorEvent> events, DateTimeOffset pausedAt, FinalStateSent sent, DateTimeOffset resumedAt,
+        DowntimePrediction? predicted)
     {
         var at = pausedAt;
         var components = new List<DowntimeComponentView>();
         void Until(string component, DateTimeOffset? end)
         {
             var reached = end is { } known && known > at ? known : at;
-            components.Add(new DowntimeComponentView(component, (reached - at).TotalMilliseconds));
+            components.Add(new DowntimeComponentView(
+                component, (reached - at).TotalMilliseconds, predicted?.Components.FirstOrDefault(part => part.Name == component)?.P50Ms));
             at = reached;
         }
 
         var decided = events.OfType<CoordinatorEvent.DecisionRead>().FirstOrDefault();
         Until("quiesce", Heard<GroupQuiet>(events).FirstOrDefault()?.At);
         Until("stop", Heard<DevicesStopped>(events).FirstOrDefault()?.At);
+        if (sent.Timings is { } timings) Until("final-bitmap", at + TimeSpan.FromMilliseconds(timings.BitmapMs));
         Until("final-pages", sent.PagesSentAt);
-        Until("device-state", sent.At);
+        Until("device-state", sent.Timings?.DevicesSentAt ?? sent.At);
+        if (sent.Timings is not null) Until("load", sent.At);
         Until("verify", Heard<DestinationVerified>(events).FirstOrDefault()?.At);
         Until("yield", Heard<GuestYielded>(events).FirstOrDefault()?.At);
         Until("commit", decided?.At);

@@ -10,6 +10,7 @@ using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Hosting;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
+using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
@@ -32,12 +33,13 @@ namespace MigrationCluster.Node.Coordination;
 public sealed class Migrations(
     IGuestRows rows, IMigrationJournal journal, IMigrationOwnership ownership, IAgents agents, DestinationChoice destinations,
     Coordinators machine, Func<MigrationId> newId, NodeIdentity node, ISupervisor supervisor, TimeProvider time,
-    Credentials? credentials = null)
+    Credentials? credentials = null, CostBook? costs = null)
     : IMigrations, IAgentEventSink, IAsyncDisposable
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan WatchLimit = TimeSpan.FromSeconds(10);
     private const int LongestOperatorName = 64;
+    private const int MostIterations = 1000;
 
     private readonly ConcurrentDictionary<MigrationId, RunningMigration> _running = [];
     private readonly ConcurrentDictionary<MigrationId, MigrationProjection> _elsewhere = [];
@@ -126,7 +128,8 @@ public sealed class Migrations(
             if (planned is not { Guest.Record: var record, Destination: var destination }) return refusal!;
             var id = newId();
             if (record.Row.Open(id, destination) is not { } row) return Migrating(record.Row);
-            if (await OpenAsync(request, id, record, row, planned, cancellationToken) is not var (actor, plan)) return Changed(row);
+            var learned = costs is null ? null : await costs.LearnAsync(record.Row.Owner, destination, cancellationToken);
+            if (await OpenAsync(request, id, record, row, planned, learned, cancellationToken) is not var (actor, plan)) return Changed(row);
             try
             {
                 await actor.AskAsync(new CoordinatorCommand.Begin(plan, time.GetUtcNow(), node.Name), cancellationToken);
@@ -149,7 +152,8 @@ public sealed class Migrations(
     /// <summary>The first term, then the row, so that a row opened for a migration that was never planned is found and closed by whoever comes next.</summary>
     /// <returns>null: the guest changed meanwhile.</returns>
     private async Task<(MigrationActor Actor, MigrationPlan Plan)?> OpenAsync(
-        MigrateRequest request, MigrationId id, GuestRecord record, GuestRow row, ChosenHost chosen, CancellationToken cancellationToken)
+        MigrateRequest request, MigrationId id, GuestRecord record, GuestRow row, ChosenHost chosen, LearnedCosts? learned,
+        CancellationToken cancellationToken)
     {
         await _opening.WaitAsync(CancellationToken.None);
         try
@@ -159,7 +163,7 @@ public sealed class Migrations(
             var plan = new MigrationPlan(
                 id, row.Guest, row.Owner, chosen.Destination, fence, record.SpecJson, TimeSpan.FromMilliseconds(request.MaxDowntimeMs),
                 chosen.Guest.Configuration, request.AcceptUnknownBy, chosen.Findings, request.AcceptPlainBy, request.VerifyFull,
-                request.MaxBytesPerSecond);
+                request.MaxBytesPerSecond, ConvergenceViews.Policy(request), learned);
             return (Start(id, row.Guest, fence).Actor, plan);
         }
         finally
@@ -375,16 +379,47 @@ public sealed class Migrations(
             return (null, HttpRefusal.NotFound(ErrorCodes.GuestUnknown, $"there is no guest {guest}", "see `migctl guest list`"));
         if (record.Row.Decision == OwnershipDecision.Undecided || await IsOpenAsync(record.Row.Attempt, cancellationToken))
             return (null, Migrating(record.Row));
-        if (request.MaxDowntimeMs < 1)
-            return (null, HttpRefusal.BadRequest(
-                ErrorCodes.BadRequest, $"maxDowntimeMs must be at least 1, not {request.MaxDowntimeMs}", "allow some downtime"));
-        if (RefuseBandwidth(request.MaxBytesPerSecond) is { } bandwidth) return (null, bandwidth);
+        if (RefuseLimits(request) is { } wrong) return (null, wrong);
         foreach (var (field, name) in new[] { ("acceptUnknownBy", request.AcceptUnknownBy), ("acceptPlainBy", request.AcceptPlainBy) })
             if (name is not null && (string.IsNullOrWhiteSpace(name) || name.Length > LongestOperatorName))
                 return (null, HttpRefusal.BadRequest(
                     ErrorCodes.BadRequest, $"{field} is no operator's name", $"give 1 to {LongestOperatorName} characters"));
+        if (request.Plan is { } made) return await FollowAsync(made, request, record, cancellationToken);
         return await destinations.ChooseAsync(record, request.To, request.AcceptUnknownBy is not null, cancellationToken);
     }
+
+    /// <summary>Goes where a plan led, if all that it was made under still is so.</summary>
+    private async Task<(ChosenHost? Chosen, HttpRefusal? Refusal)> FollowAsync(
+        string made, MigrateRequest request, GuestRecord record, CancellationToken cancellationToken)
+    {
+        if (!PlanId.IsWellFormed(made))
+            return (null, HttpRefusal.BadRequest(ErrorCodes.BadRequest, $"'{made}' is no plan", "give the id that `migctl plan` printed"));
+        var host = agents.List().Select(agent => (HostName?)agent.Name).FirstOrDefault(name => PlanId.LeadsTo(made, name!.Value));
+        if (host is not { } destination || (request.To is { } to && to != destination.Value))
+            return (null, PlanChanged(made, [request.To is { } other ? $"the destination (the plan is not for {other})" : "the destination (no host of the cluster is it)"]));
+        var (chosen, refusal) = await destinations.ChooseAsync(record, destination.Value, request.AcceptUnknownBy is not null, cancellationToken);
+        if (chosen is null) return (null, refusal);
+        var changed = PlanId.Of(chosen.Guest, destination, chosen.Offers).ChangedSince(made);
+        return changed.Count == 0 ? (chosen, null) : (null, PlanChanged(made, changed));
+    }
+
+    private static HttpRefusal PlanChanged(string made, IReadOnlyList<string> changed) => new(409, new ApiError(
+        ErrorCodes.PlanChanged, $"{made} does not hold any more: {string.Join(", ", changed)} changed",
+        [.. changed.Select(what => new Reason(ErrorCodes.PlanChanged, $"{what} changed since the plan was made", "plan again with `migctl plan`"))]));
+
+    /// <returns>null: they can be kept to.</returns>
+    internal static HttpRefusal? RefuseLimits(MigrateRequest request) => request switch
+    {
+        { MaxDowntimeMs: < 1 } => HttpRefusal.BadRequest(
+            ErrorCodes.BadRequest, $"maxDowntimeMs must be at least 1, not {request.MaxDowntimeMs}", "allow some downtime"),
+        { OnStall: { } action } when !StallActions.All.Contains(action) => HttpRefusal.BadRequest(
+            ErrorCodes.BadRequest, $"onStall must be one of {string.Join(", ", StallActions.All)}, not '{action}'", "choose one of them"),
+        { MaxIterations: < 1 or > MostIterations } => HttpRefusal.BadRequest(
+            ErrorCodes.BadRequest, $"maxIterations must be 1 to {MostIterations}, not {request.MaxIterations}", "leave it out for 30"),
+        { MaxPreCopyMs: < 1 } => HttpRefusal.BadRequest(
+            ErrorCodes.BadRequest, $"maxPreCopyMs must be at least 1, not {request.MaxPreCopyMs}", "leave it out for no limit"),
+        _ => RefuseBandwidth(request.MaxBytesPerSecond),
+    };
 
     private RunningMigration Start(MigrationId id, GuestName guest, Fence fence)
     {

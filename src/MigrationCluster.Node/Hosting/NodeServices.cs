@@ -92,6 +92,8 @@ public static class NodeServices
         services.AddSingleton<CompatQuestions>();
         services.AddSingleton<IStateMachine<CoordinatorState, CoordinatorCommand, CoordinatorEvent, CoordinatorEffect>, CoordinatorMachine>();
         services.AddSingleton<Func<MigrationId>>(() => new MigrationId("m-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))));
+        services.AddSingleton<CostBook>();
+        services.AddSingleton<PlanQuestions>();
         services.AddSingleton<Migrations>();
         services.AddSingleton<IMigrations>(provider => provider.GetRequiredService<Migrations>());
         services.AddSingleton<IAgentEventSink>(provider => provider.GetRequiredService<Migrations>());

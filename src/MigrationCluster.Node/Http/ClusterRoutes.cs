@@ -13,7 +13,7 @@ namespace MigrationCluster.Node.Http;
 
 /// <summary>A coordinator's routes: the operators' (<see cref="ClusterClient"/>), and the agents' hello.</summary>
 public sealed class ClusterRoutes(
-    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, MigrationInquiry inquiry, Reconciliation reconciliation, CompatQuestions questions, AgentDirectory agents)
+    ClusterNodes nodes, ClusterGuests guests, IMigrations migrations, MigrationInquiry inquiry, Reconciliation reconciliation, CompatQuestions questions, PlanQuestions plans, AgentDirectory agents)
 {
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -32,6 +32,7 @@ public sealed class ClusterRoutes(
         routes.MapGet("/v1/migrations", async context => await Write(
             context, await migrations.ListAsync(context.RequestAborted)));
         routes.MapPost("/v1/migrations", MigrateAsync);
+        routes.MapPost("/v1/plans", PlanAsync);
         routes.MapPost("/v1/reconcile", ReconcileAsync);
         routes.MapGet("/v1/migrations/{id}", async context => await Write(
             context, await migrations.GetAsync(Value(context, "id"), context.RequestAborted)));
@@ -67,6 +68,14 @@ public sealed class ClusterRoutes(
         await Write(context, request.Refusal is { } malformed
             ? malformed
             : await migrations.CreateAsync(request.Value!, context.RequestAborted));
+    }
+
+    private async Task PlanAsync(HttpContext context)
+    {
+        var request = await JsonBody.ReadAsync<MigrateRequest>(context, Json.Requests);
+        await Write(context, request.Refusal is { } malformed
+            ? malformed
+            : await plans.PlanAsync(request.Value!, context.RequestAborted));
     }
 
     private Task LimitNodeAsync(HttpContext context) => LimitAsync(

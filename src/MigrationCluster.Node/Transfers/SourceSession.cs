@@ -15,6 +15,7 @@ using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Source;
 using MigrationCluster.Protocol.Vfio;
+using MigrationCluster.Protocol.VfioUser;
 
 namespace MigrationCluster.Node.Transfers;
 
@@ -25,6 +26,9 @@ public sealed class SourceSession(
 {
     /// <summary>For a device server that is just ending: the lock is theirs too.</summary>
     internal static readonly TimeSpan LockWait = TimeSpan.FromSeconds(5);
+
+    /// <summary>Of a throttle that nobody renews: the guest is at full speed again soon after its daemon has died.</summary>
+    private static readonly TimeSpan ThrottleLease = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentDictionary<(string Device, DeviceState State), double> _moves = [];
     private SessionDevices? _devices;
@@ -92,7 +96,51 @@ public sealed class SourceSession(
         return new SourceCommand.TransferConnected(connect.Opening, time.GetUtcNow());
     }
 
-    private Task<SourceCommand> IterateAsync(int iteration, CancellationToken cancel) => Transfer.RunIterationAsync(iteration, State().ThrottlePercent, cancel);
+    private async Task<SourceCommand> IterateAsync(int iteration, CancellationToken cancel)
+    {
+        int percent = State().ThrottlePercent;
+        if (percent == 0) return await Transfer.RunIterationAsync(iteration, 0, cancel);
+        var devices = _devices ?? await OpenDevicesAsync(State().Fence);
+        await using var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel);
+        try
+        {
+            await machine.ThrottleVcpusAsync(percent, ThrottleLease, cancel);
+        }
+        catch (DeviceRefusedException refused) when (refused.Errno == Errno.EINVAL)
+        {
+            // A guest process of an earlier release: the pass says that it was not slowed.
+            return await Transfer.RunIterationAsync(iteration, 0, cancel);
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var renewing = RenewThrottleAsync(machine, percent, over.Token);
+        try
+        {
+            return await Transfer.RunIterationAsync(iteration, percent, cancel);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await renewing;
+        }
+    }
+
+    /// <summary>A pass may take longer than the guest process bears a throttle that nobody renews.</summary>
+    private async Task RenewThrottleAsync(MachineEndpointClient machine, int percent, CancellationToken over)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(ThrottleLease / 3, time, over);
+                await machine.ThrottleVcpusAsync(percent, ThrottleLease, over);
+            }
+        }
+        catch (Exception error) when (error is OperationCanceledException or IOException)
+        {
+            // The pass is over, or the guest process is gone, which others find.
+        }
+    }
 
     private async Task<SourceCommand> SendFinalAsync(CancellationToken cancel)
     {

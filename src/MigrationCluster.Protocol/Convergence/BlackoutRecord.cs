@@ -9,10 +9,20 @@ namespace MigrationCluster.Protocol.Convergence;
 public sealed record BlackoutRecord(
     string Source, string Destination, double SwitchDelay, double? Bitmap, double Pages, long PageBytes, long ColdBytes, double Load,
     double Verify, double Yield, double Commit, double Resume, double Total, IReadOnlyList<DeviceBlackout> Devices, double BytesPerSecond,
-    (double MedianMs, double SigmaMs)? Predicted);
+    (double MedianMs, double SigmaMs)? Predicted)
+{
+    /// <summary>The guest, and how it dirtied its memory.</summary>
+    public string Guest { get; init; } = "";
+
+    public IReadOnlyList<PassObservation> Passes { get; init; } = [];
+
+    /// <summary>From the order to migrate until pre-copy began; null: not known.</summary>
+    public double? Preparation { get; init; }
+}
 
 /// <summary>One device in a blackout.</summary>
+/// <param name="InitialBytes">that it had sent in its first pass.</param>
 /// <param name="KnownBytes">of its final state, what had counted as dirty before.</param>
 /// <param name="FinalMs">until all of it had left.</param>
 /// <param name="LoadMs">from then on until the destination's device had accepted it.</param>
-public sealed record DeviceBlackout(string Model, double? QuiesceMs, double? StopMs, long KnownBytes, long FinalBytes, double FinalMs, double LoadMs);
+public sealed record DeviceBlackout(string Model, double? QuiesceMs, double? StopMs, long InitialBytes, long KnownBytes, long FinalBytes, double FinalMs, double LoadMs);

@@ -14,8 +14,7 @@ public readonly record struct Cost(double Median, double Spread, int Count = 0)
         double spread = (Quantile(sorted, 0.84) - Quantile(sorted, 0.16)) / 2;
         double trust = seen.Count / (seen.Count + 3.0);
         return new Cost(
-            assumed.Count < 0 ? median : trust * median + (1 - trust) * assumed.Median,
-            trust * spread + (1 - trust) * Math.Max(assumed.Spread, median * 0.3), seen.Count);
+            trust * median + (1 - trust) * assumed.Median, trust * spread + (1 - trust) * Math.Max(assumed.Spread, median * 0.3), seen.Count);
     }
 
     /// <param name="sorted">at least one.</param>

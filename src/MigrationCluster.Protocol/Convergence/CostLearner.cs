@@ -10,6 +10,9 @@ public static class CostLearner
     /// <summary>Of errors: their tail needs more.</summary>
     private const int MostErrors = 200;
 
+    /// <summary>How much further than from p50 to p95 it may be from there to p99.</summary>
+    private const double MostTail = 2;
+
     /// <summary>Below it a final state says what a device costs without bytes, above it at which rate they go.</summary>
     private const long TellingBytes = 4 << 20;
 
@@ -37,7 +40,8 @@ public static class CostLearner
             [.. seen.SelectMany(record => record.Devices).GroupBy(device => device.Model).OrderBy(model => model.Key, StringComparer.Ordinal).Select(OfModel)],
             bandwidth.Count > 0 ? new Cost(rate, Cost.Of(bandwidth, new Cost(rate, rate * 0.3)).Spread, bandwidth.Count) : default,
             assumed.FirstTouchSecondsPerByte,
-            Errors(records), seen.Count);
+            Errors(records), seen.Count,
+            Cost.Of([.. seen.Where(record => record.Preparation is not null).Select(record => record.Preparation!.Value)], assumed.Preparation));
     }
 
     private static double PagesBeyondBytes(BlackoutRecord record, double firstTouch) => record.BytesPerSecond <= 0 ? record.Pages
@@ -55,6 +59,7 @@ public static class CostLearner
             model.Key,
             Cost.Of([.. model.Where(device => device.QuiesceMs is not null).Select(device => device.QuiesceMs!.Value)], assumed.Quiesce),
             Cost.Of([.. model.Where(device => device.StopMs is not null).Select(device => device.StopMs!.Value)], assumed.Stop),
+            Cost.Of([.. model.Select(device => (double)device.InitialBytes)], new Cost(Cost.Quantile([.. model.Select(device => (double)device.InitialBytes).Order()], 0.5), 0)),
             Cost.Of(beyond, new Cost(Cost.Quantile([.. beyond.Order()], 0.5), assumed.FinalBytes.Spread)),
             final,
             Cost.Of([.. model.Select(device => device.LoadMs)], assumed.Load),
@@ -71,7 +76,10 @@ public static class CostLearner
         int prior = Math.Max(0, PriorErrors.Length - count / 2);
         for (int i = 0; i < prior; i++) seen.Add(PriorErrors[i * PriorErrors.Length / prior]);
         seen.Sort();
-        return new ErrorQuantiles(Rank(seen, 0.5), Rank(seen, 0.95), Rank(seen, 0.99) + (count < 100 ? 1 : 0), count);
+        double p50 = Rank(seen, 0.5), p95 = Rank(seen, 0.95);
+        // Of a hundred the 99th is the largest but one: a single blackout that went wrong must not hold the next hundred back.
+        double p99 = Math.Min(Rank(seen, 0.99) + (count < 100 ? 1 : 0), p95 + MostTail * (p95 - p50) + 1);
+        return new ErrorQuantiles(p50, p95, p99, count);
     }
 
     private static double Rank(List<double> sorted, double share)

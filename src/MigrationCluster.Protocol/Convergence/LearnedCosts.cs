@@ -17,15 +17,17 @@ namespace MigrationCluster.Protocol.Convergence;
 /// <param name="FirstTouchSecondsPerByte">more, of pages that the destination has never written.</param>
 /// <param name="Errors">how predictions differed from what happened.</param>
 /// <param name="Count">blackouts that all this was learned from.</param>
+/// <param name="Preparation">from the order to migrate until pre-copy begins.</param>
 public sealed record LearnedCosts(
     Cost SwitchDelay, Cost Bitmap, Cost Pages, Cost Load, Cost Verify, Cost Yield, Cost Commit, Cost Resume,
-    IReadOnlyList<DeviceCost> Devices, Cost BytesPerSecond, double FirstTouchSecondsPerByte, ErrorQuantiles Errors, int Count)
+    IReadOnlyList<DeviceCost> Devices, Cost BytesPerSecond, double FirstTouchSecondsPerByte, ErrorQuantiles Errors, int Count,
+    Cost Preparation = default)
 {
     /// <summary>Before anything was learned: two cores, disks that take some ms to sync, daemons that have just started.</summary>
     public static readonly LearnedCosts Assumed = new(
         SwitchDelay: new(40, 20), Bitmap: new(10, 6), Pages: new(10, 8), Load: new(15, 10), Verify: new(30, 20), Yield: new(25, 15),
         Commit: new(15, 10), Resume: new(60, 40), Devices: [], BytesPerSecond: default, FirstTouchSecondsPerByte: 0.25e-9,
-        ErrorQuantiles.Assumed, 0);
+        ErrorQuantiles.Assumed, 0, new(1500, 700));
 
     public DeviceCost OfModel(string model) => Devices.FirstOrDefault(device => device.Model == model) ?? DeviceCost.Assumed(model);
 }
@@ -33,13 +35,14 @@ public sealed record LearnedCosts(
 /// <summary>One device model in blackouts.</summary>
 /// <param name="Quiesce">until it was P2P-quiet.</param>
 /// <param name="Stop">until it had stopped.</param>
+/// <param name="InitialBytes">that it sends in the first pass; 0 without PRE_COPY.</param>
 /// <param name="FinalBytes">of its final state beyond what counted as dirty before.</param>
 /// <param name="Final">ms until its final state had left that its bytes do not explain.</param>
 /// <param name="Load">from then on until the destination's device had accepted all of it.</param>
 /// <param name="BytesPerSecond">at which it saves, or the destination's loads, whichever is slower; 0: not known, the link's.</param>
-public sealed record DeviceCost(string Model, Cost Quiesce, Cost Stop, Cost FinalBytes, Cost Final, Cost Load, double BytesPerSecond)
+public sealed record DeviceCost(string Model, Cost Quiesce, Cost Stop, Cost InitialBytes, Cost FinalBytes, Cost Final, Cost Load, double BytesPerSecond)
 {
-    public static DeviceCost Assumed(string model) => new(model, new(3, 3), new(20, 15), new(16 << 10, 16 << 10), new(5, 4), new(3, 3), 0);
+    public static DeviceCost Assumed(string model) => new(model, new(3, 3), new(20, 15), default, new(16 << 10, 16 << 10), new(5, 4), new(3, 3), 0);
 }
 
 /// <summary>How far off predictions were, in their own standard deviations: what happened less what was predicted, by the deviation.</summary>

@@ -77,6 +77,8 @@ public static class SwitchoverRule
     private static bool IsWorthAnother(
         IReadOnlyList<PassObservation> passes, DowntimePrediction now, LearnedCosts costs, ConvergencePolicy policy)
     {
+        // Whatever the curve says: the last pass has left no less than the one before it.
+        if (passes.Count >= 2 && passes[^1].RemainingBytes > passes[^2].RemainingBytes * 0.9) return false;
         var (after, bytes, _) = DowntimePredictor.AfterAnotherPass(passes, costs);
         double gain = (now.P50 - after.P50) / policy.MaxDowntime;
         double cost = (double)bytes / Math.Max(1, passes.Sum(pass => pass.SentBytes));

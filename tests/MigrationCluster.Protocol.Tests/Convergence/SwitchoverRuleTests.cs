@@ -92,7 +92,7 @@ public sealed class SwitchoverRuleTests
     [Fact]
     public void A_device_that_saves_or_loads_slowly_is_named()
     {
-        var slow = new DeviceCost("gpu", new(1, 1), new(1, 1), new(64 * MiB, MiB), new(1, 1), new(1, 1), 64 * MiB);
+        var slow = new DeviceCost("gpu", new(1, 1), new(1, 1), default, new(64 * MiB, MiB), new(1, 1), new(1, 1), 64 * MiB);
         PassObservation With(PassObservation pass) => pass with { Devices = [new DevicePass("gpu0", "gpu", false)] };
         var stall = SwitchoverRule.FindStall([With(Pass(1, 1, 1000, 5)), With(Pass(2, 0.05, 5, 1))], Seen with { Devices = [slow] }, Policy)!;
         Assert.Equal(StallCause.SlowDevice, stall.Cause);

@@ -1,0 +1,60 @@
+using MigrationCluster.Protocol.Convergence;
+using MigrationCluster.Protocol.Coordinator;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Migration;
+
+namespace MigrationCluster.Node.Coordination;
+
+/// <summary>What a migration's journal says of its blackout.</summary>
+public static class BlackoutRecords
+{
+    /// <returns>null: the guest did not move, somebody who measured nothing moved it, or a death or a lost connection was in it, which is not
+    /// what the next one will cost.</returns>
+    public static BlackoutRecord? Of(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
+    {
+        var heard = events.OfType<CoordinatorEvent.Observed>().Select(observed => observed.Event).ToList();
+        var passes = heard.OfType<IterationFinished>().ToList();
+        if (events.Any(e => e is CoordinatorEvent.TookOver) || heard.Any(e => e is TransferLost or TransferClosed or TransferReopened)) return null;
+        if (state is not { Plan: { } plan, Sent: { Timings: { } timings } sent, Setup: { } setup, Verified: { } verified }
+            || heard.OfType<MachinePaused>().FirstOrDefault() is not { } paused || heard.OfType<DevicesStopped>().FirstOrDefault() is not { } stopped
+            || heard.OfType<GuestYielded>().FirstOrDefault() is not { } yielded || heard.OfType<GuestResumed>().FirstOrDefault() is not { } resumed
+            || events.OfType<CoordinatorEvent.DecisionRead>().FirstOrDefault() is not { } decided
+            || passes.LastOrDefault() is not { Pass: { } lastPass } last)
+            return null;
+
+        var observations = passes.Where(pass => pass.Pass is not null).Select(pass => pass.Pass!).ToList();
+        var bitmapRead = stopped.At + TimeSpan.FromMilliseconds(timings.BitmapMs);
+        var predicted = heard.OfType<ReadyToSwitch>().LastOrDefault()?.Predicted;
+        return new BlackoutRecord(
+            plan.Source.Value, plan.Destination.Value,
+            Ms(last.At, paused.At), timings.BitmapMs, Ms(bitmapRead, sent.PagesSentAt), timings.PageBytes, timings.ColdBytes,
+            Ms(Later(sent.PagesSentAt, timings.DevicesSentAt), sent.At), Ms(sent.At, verified.At), Ms(verified.At, yielded.At), Ms(yielded.At, decided.At),
+            Ms(decided.At, resumed.At), Ms(paused.At, resumed.At),
+            [.. timings.Devices.Where(device => device.Device != DeviceName.Machine.Value).Select(device => Device(device, setup, observations[0], lastPass))],
+            BandwidthEstimate.Of(observations, capped: false).BytesPerSecond,
+            predicted is { IsEndless: false } ? (predicted.MedianMs, predicted.SigmaMs) : null)
+        {
+            Guest = plan.Guest.Value,
+            Passes = observations,
+            Preparation = events.OfType<CoordinatorEvent.PhaseEntered>().FirstOrDefault(entered => entered.Phase == MigrationPhase.PreCopy) is { } preCopy
+                ? Ms(events[0].At, preCopy.At)
+                : null,
+        };
+    }
+
+    private static DeviceBlackout Device(DeviceTimings device, SetupCollected setup, PassObservation first, PassObservation last)
+    {
+        var (began, ended) = (Find(first, device.Device), Find(last, device.Device));
+        string model = setup.Records.FirstOrDefault(record => record.Device == device.Device)?.Descriptor.Model ?? device.Device;
+        return new DeviceBlackout(
+            model, device.QuiesceMs, device.StopMs, began?.SentBytes ?? 0, ended is null ? 0 : ended.InitialBytes + ended.DirtyBytes,
+            device.FinalBytes, device.FinalMs, device.LoadMs);
+    }
+
+    private static DevicePass? Find(PassObservation pass, string device) => pass.Devices?.FirstOrDefault(seen => seen.Name == device);
+
+    /// <summary>Of two hosts' clocks, which may differ by a little.</summary>
+    private static double Ms(DateTimeOffset from, DateTimeOffset to) => Math.Max(0, (to - from).TotalMilliseconds);
+
+    private static DateTimeOffset Later(DateTimeOffset one, DateTimeOffset other) => one > other ? one : other;
+}
