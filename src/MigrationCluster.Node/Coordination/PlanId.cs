@@ -33,7 +33,7 @@ public sealed class PlanId
         [
             ("the guest", Group(row.Guest.Value)),
             ("the destination", Group(destination.Value)),
-            ($"where the guest runs (now {row.Owner}, epoch {row.Epoch})", Group($"{row.Owner} {row.Epoch.Value}")),
+            ($"where the guest runs (now {row.Owner}, epoch {row.Epoch.Value})", Group($"{row.Owner} {row.Epoch.Value}")),
             ("the guest's spec", Group(guest.Record.SpecJson)),
             ("the guest's devices", Group(WireJson.Write(guest.Setup))),
             ($"what {guest.Home} offers", Group(guest.Offers.Digest)),
