@@ -154,7 +154,7 @@ public sealed class DataPlaneListener : IAsyncDisposable
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         limit.CancelAfter(_options.HandshakeTimeout);
         // It wakes only this thread: the connection is closed, or not, by what this returns.
-        using var connection = limit.Token.UnsafeRegister(
+        using var waking = limit.Token.UnsafeRegister(
             static connection => ((Connection)connection!).ShutDown(SocketShutdown.Both), new Connection(socket));
         try
         {

@@ -17,7 +17,7 @@ internal sealed record GuestTrace(
     public long Dirtied(double from, double to, bool dmaOnly = false) =>
         Math.Min(RamBytes, (long)Streams.Where(stream => stream.IsDma || !dmaOnly).Sum(stream => stream.Distinct(from, to)));
 
-    /// <summary>How long so many bytes take from a moment on; the rest of the trace and more: they never get through.</summary>
+    /// <summary>How long so many bytes take from a moment on; beyond the end of the trace the link goes on as it was there.</summary>
     public double SendSeconds(double from, long bytes) => Link.Reach(Link.At(from) + bytes) - from;
 }
 

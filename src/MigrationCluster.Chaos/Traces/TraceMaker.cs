@@ -30,7 +30,8 @@ internal sealed class TraceMaker(int seed)
                 streams.Add(Hot(ram * Between(0.01, 0.1), link * Between(0.05, 0.5)));
                 break;
             case "growing":
-                streams.Add(Hot(ram * Between(0.05, 0.4), link * Between(0.3, 1.5), slot => Math.Min(1, slot / (double)Slots * Between(10, 40))));
+                double untilFull = Slots / Between(10, 40);
+                streams.Add(Hot(ram * Between(0.05, 0.4), link * Between(0.3, 1.5), slot => Math.Min(1, slot / untilFull)));
                 streams.Add(new WriteStream(null, IsDma: false, Noisy(link * Between(0.02, 0.2), 0.2)));
                 break;
         }

@@ -3,7 +3,7 @@ using MigrationCluster.Protocol.Memory;
 namespace MigrationCluster.Protocol.DataPlane;
 
 /// <summary>
-/// The data plane's wire, version 3. All integers are little-endian.
+/// The data plane's wire, version <see cref="Version"/>. All integers are little-endian.
 /// </summary>
 /// <remarks><code>
 ///   connection = hello, welcome, then frames in both directions

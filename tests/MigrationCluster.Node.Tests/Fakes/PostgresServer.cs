@@ -1,29 +1,23 @@
-using System.Diagnostics;
 using Npgsql;
+using static MigrationCluster.Node.Tests.Fakes.PostgresPrograms;
 
 namespace MigrationCluster.Node.Tests.Fakes;
 
 /// <summary>A real PostgreSQL of its own in a temporary directory, listening on a UNIX socket there and nowhere else.</summary>
-/// <remarks>It refuses to run as root: then it runs as user postgres. Gone, data and all, when disposed of.</remarks>
+/// <remarks>Gone, data and all, when disposed of.</remarks>
 public sealed class PostgresServer : IDisposable
 {
-    private static readonly string? Programs = Directory.Exists("/usr/lib/postgresql")
-        ? Directory.GetDirectories("/usr/lib/postgresql").Select(version => Path.Combine(version, "bin"))
-            .LastOrDefault(bin => File.Exists(Path.Combine(bin, "initdb")))
-        : null;
-
-    private readonly string _directory = Directory.CreateTempSubdirectory("mcpg").FullName;
+    private readonly string _directory = NewDirectory();
     private int _databases;
 
     public PostgresServer()
     {
-        if (Environment.IsPrivilegedProcess) Run("/usr/bin/chown", "postgres", _directory);
         Program("initdb", "--pgdata", Data, "--username", "mc", "--auth", "trust", "--no-sync");
         Start();
     }
 
     /// <summary>Why there can be no server here; null: there can.</summary>
-    public static string? Missing { get; } = Programs is null ? "PostgreSQL is not installed (apt-get install postgresql)" : null;
+    public static string? Missing { get; } = !AreInstalled ? "PostgreSQL is not installed (apt-get install postgresql)" : null;
 
     /// <summary>What it listens on.</summary>
     public string Socket => Path.Combine(_directory, ".s.PGSQL.5432");
@@ -55,24 +49,4 @@ public sealed class PostgresServer : IDisposable
     }
 
     private string Connection(string database) => $"Host={_directory};Username=mc;Database={database}";
-
-    private static void Program(string name, params string[] arguments)
-    {
-        string program = Path.Combine(Programs!, name);
-        if (Environment.IsPrivilegedProcess) Run("/usr/sbin/runuser", ["-u", "postgres", "--", program, .. arguments]);
-        else Run(program, arguments);
-    }
-
-    private static void Run(string program, params string[] arguments)
-    {
-        // Output goes nowhere: a server started here would hold a pipe open for as long as it runs.
-        var start = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$@\" </dev/null >/dev/null 2>&1", "sh", program, .. arguments])
-        {
-            WorkingDirectory = "/",
-        };
-        using var process = Process.Start(start)!;
-        process.WaitForExit();
-        if (process.ExitCode != 0)
-            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}");
-    }
 }
