@@ -22,7 +22,8 @@ try
         ["idle-guest"] => await IdleGuestBenchmark.RunAsync(new Figures(Console.Out), IdleGuestBenchmark.DefaultMiB, interrupt.Token),
         ["idle-guest", var memory] when int.TryParse(memory, NumberStyles.None, CultureInfo.InvariantCulture, out int memoryMiB) && memoryMiB >= 256 =>
             await IdleGuestBenchmark.RunAsync(new Figures(Console.Out), memoryMiB, interrupt.Token),
-        ["blackout"] => await BlackoutBenchmark.RunAsync(new Figures(Console.Out), interrupt.Token),
+        ["blackout"] => await BlackoutBenchmark.RunAsync(new Figures(Console.Out), BlackoutBenchmark.Parts, interrupt.Token),
+        ["blackout", .. var parts] when parts.All(BlackoutBenchmark.Parts.Contains) => await BlackoutBenchmark.RunAsync(new Figures(Console.Out), parts, interrupt.Token),
         ["prediction"] => await PredictionBenchmark.RunAsync(new Figures(Console.Out), PredictionBenchmark.DefaultRuns, interrupt.Token),
         ["prediction", var count] when int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out int runs) && runs >= 1 =>
             await PredictionBenchmark.RunAsync(new Figures(Console.Out), runs, interrupt.Token),
@@ -39,14 +40,15 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
 static int Usage()
 {
     Console.Error.WriteLine("""
-        usage: MigrationCluster.Benchmarks dataplane [WORD...] | scaling | hops | idle-guest [MIB] | blackout | prediction [RUNS] | compat
+        usage: MigrationCluster.Benchmarks dataplane [WORD...] | scaling | hops | idle-guest [MIB] | blackout [PART...] | prediction [RUNS] | compat
 
           dataplane   guest pages and device state over loopback, against C, TLS and a memory copy; with words, only what has
                       one of them in its name, without bars
           scaling     pages over 1 to 8 channels, and of 1 to 16 migrations side by side
           hops        device state's way, hop by hop, beside pages
           idle-guest  a guest of 8 GiB, or of MIB, 60 % of it holes, between two daemons: time, bytes, and the daemons' memory
-          blackout    eight paced devices beside one, PRE_COPY beside STOP_COPY, and all that is not bytes, with SQLite and PostgreSQL
+          blackout    eight paced devices beside one, PRE_COPY beside STOP_COPY, and all that is not bytes, with SQLite and PostgreSQL;
+                      parts are group, precopy, sqlite and postgres
           prediction  100 real migrations, or RUNS: the predicted downtime beside the actual one
           compat      compatibility matrix and candidate search over 1,000 hosts, save_setup of 8 devices over loopback
 

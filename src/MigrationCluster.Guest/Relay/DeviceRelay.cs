@@ -219,11 +219,10 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     {
         if (_configToRestore is { } config && from == DeviceState.Stop && FencedArc.IsRunning(next))
         {
-            // Registers are reachable in Stop, and from its first moment of running on the device is bus master again.
-            foreach (var (offset, bytes) in ProgrammedConfig)
-                if (offset + bytes <= _configBytes)
-                    await _device.WriteRegionAsync(
-                        DeviceRegisters.ConfigSpace, (ulong)offset, config.AsMemory(offset, bytes), cancellationToken);
+            // Registers are reachable in Stop, and from its first moment of running on the device is bus master again. The guest stands
+            // still meanwhile, so what is there already is not written.
+            await ReadConfigAsync(cancellationToken);
+            foreach (var part in ProgrammedConfig) await RestoreConfigAsync(config, part, cancellationToken);
             await ReadConfigAsync(cancellationToken);
             _configToRestore = null;
         }
@@ -254,6 +253,14 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
         {
             (_accepted, _acceptedCrc, _loading) = (0, 0, true);
         }
+    }
+
+    private async Task RestoreConfigAsync(byte[] config, (int Offset, int Bytes) part, CancellationToken cancellationToken)
+    {
+        var (now, wanted) = (_config.AsMemory(part.Offset, part.Bytes), config.AsMemory(part.Offset, part.Bytes));
+        if (part.Offset + part.Bytes > _configBytes || now.Span.SequenceEqual(wanted.Span)) return;
+        await _device.WriteRegionAsync(
+            DeviceRegisters.ConfigSpace, (ulong)part.Offset, wanted, cancellationToken);
     }
 
     public ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>

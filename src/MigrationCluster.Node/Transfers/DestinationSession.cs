@@ -85,6 +85,7 @@ public sealed class DestinationSession(
         var owner = new LaunchOwner(State().Migration.Value, State().Coordinator?.Value);
         await guest.LaunchIncomingAsync(State().SpecJson, State().Configuration, fence, owner, cancel);
         Launched();
+        await OpenDevices().OpenMachineAsync(cancel);
         var planned = await OpenDevices().ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         string token = await OpenReceiverAsync(cancel);
         return new DestinationCommand.IncomingLaunched(dataPlane.EndPoint.ToString(), token, planned, time.GetUtcNow());
@@ -155,7 +156,7 @@ public sealed class DestinationSession(
         // The receiver is frozen since the manifest was agreed upon. It and the mapping of guest RAM are let go when the guest
         // runs: unmapping takes as long as RAM is large.
         var contents = await devices.ReadContentDigestsAsync(cancel);
-        await using var machine = await OpenMachineAsync(devices.Address, cancel);
+        var machine = await devices.OpenMachineAsync(cancel);
         await machine.CastVoteAsync(Vote.Verified, digest, cancel);
         return new DestinationCommand.VerifiedVoted(contents, time.GetUtcNow());
     }
@@ -169,7 +170,7 @@ public sealed class DestinationSession(
             await earlier.DisposeAsync();
         }
 
-        await using var machine = await OpenMachineAsync(OpenDevices().Address, cancel);
+        var machine = await OpenDevices().OpenMachineAsync(cancel);
         await machine.CastVoteAsync(Vote.Permit, null, cancel);
         return new DestinationCommand.PermitVoted(time.GetUtcNow());
     }
@@ -241,9 +242,6 @@ public sealed class DestinationSession(
         var spec = guest.Spec;
         return _devices = new SessionDevices(address, spec.Devices.Select(device => device.Name), name, supervisor, time);
     }
-
-    private static async Task<MachineEndpointClient> OpenMachineAsync(GuestAddress address, CancellationToken cancel) =>
-        (MachineEndpointClient)await address.OpenAsync(DeviceName.Machine, cancel);
 
     private async Task CloseReceiverAsync()
     {

@@ -19,7 +19,9 @@ public sealed class SessionDevices : IAsyncDisposable
     private static readonly TimeSpan TellLimit = TimeSpan.FromSeconds(2);
 
     private readonly SortedDictionary<string, DeviceActor> _actors = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _lineTurn = new(1, 1);
     private readonly TimeProvider _time;
+    private MachineEndpointClient? _line;
 
     public SessionDevices(GuestAddress address, IEnumerable<string> devices, string name, ISupervisor supervisor, TimeProvider time)
     {
@@ -104,6 +106,25 @@ public sealed class SessionDevices : IAsyncDisposable
         }
     }
 
+    /// <summary>The session's own connection to the machine, for what must not wait for anything that the machine's actor does: votes, the pause
+    /// deadline. A new connection asks for every region first; opened before the blackout, none has to be in it.</summary>
+    /// <returns>the session's: not to be disposed. One that was lost is opened anew.</returns>
+    public async Task<MachineEndpointClient> OpenMachineAsync(CancellationToken cancellationToken)
+    {
+        await _lineTurn.WaitAsync(cancellationToken);
+        try
+        {
+            if (_line is { Closed.IsCompleted: false } open) return open;
+            if (_line is { } lost) await lost.DisposeAsync();
+            _line = null;
+            return _line = (MachineEndpointClient)await Address.OpenAsync(DeviceName.Machine, cancellationToken);
+        }
+        finally
+        {
+            _lineTurn.Release();
+        }
+    }
+
     /// <summary>Has the guest process unmap every P2P edge of a device, and run without it.</summary>
     public async Task IsolateAsync(DeviceName device, CancellationToken cancellationToken)
     {
@@ -133,5 +154,7 @@ public sealed class SessionDevices : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var actor in _actors.Values) await actor.DisposeAsync();
+        if (_line is { } line) await line.DisposeAsync();
+        _lineTurn.Dispose();
     }
 }

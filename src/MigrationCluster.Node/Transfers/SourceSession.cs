@@ -77,6 +77,7 @@ public sealed class SourceSession(
     private async Task<SourceCommand> ReadSetupAsync(Fence fence, CancellationToken cancel)
     {
         var devices = await OpenDevicesAsync(fence);
+        await devices.OpenMachineAsync(cancel);
         var planned = await devices.ProbeAsync(PeerGraph.Of(guest.Spec), cancel);
         var records = await Task.WhenAll(devices.InOrder.Select(device => device.AskAsync<SetupRecord>(
             (reply, token) => new DeviceMessage.ReadSetup(reply, token), cancel)));
@@ -87,7 +88,7 @@ public sealed class SourceSession(
     {
         var state = State();
         var devices = _devices ?? await OpenDevicesAsync(state.Fence);
-        if (state.PausedAt is not null) await RequireNotKeptAsync(devices.Address, cancel);
+        if (state.PausedAt is not null) await RequireNotKeptAsync(devices, cancel);
         _transfer ??= await SourceTransfer.OpenAsync(
             devices.Address, devices.InOrder,
             state.Devices.ToDictionary(device => device.Key, device => device.Value.Capabilities),
@@ -101,7 +102,7 @@ public sealed class SourceSession(
         int percent = State().ThrottlePercent;
         if (percent == 0) return await Transfer.RunIterationAsync(iteration, 0, cancel);
         var devices = _devices ?? await OpenDevicesAsync(State().Fence);
-        await using var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel);
+        var machine = await devices.OpenMachineAsync(cancel);
         try
         {
             await machine.ThrottleVcpusAsync(percent, ThrottleLease, cancel);
@@ -163,11 +164,11 @@ public sealed class SourceSession(
     }
 
     /// <summary>A guest that was paused for too long runs again: what would be sent of it now is nobody's final state.</summary>
-    private static async Task RequireNotKeptAsync(GuestAddress address, CancellationToken cancel)
+    private static async Task RequireNotKeptAsync(SessionDevices devices, CancellationToken cancel)
     {
-        await using var machine = (MachineEndpointClient)await address.OpenAsync(DeviceName.Machine, cancel);
+        var machine = await devices.OpenMachineAsync(cancel);
         if ((await machine.ReadFenceAsync(cancel)).Kept)
-            throw new IOException($"{address.Guest} has kept itself: it was paused for longer than its deadline");
+            throw new IOException($"{devices.Address.Guest} has kept itself: it was paused for longer than its deadline");
     }
 
     /// <summary>The last look before the pause: a device may have taken its readiness back since the last pass.</summary>
@@ -176,8 +177,7 @@ public sealed class SourceSession(
         if (await Transfer.FindUnreadyAsync(cancel) is [_, ..] unready)
             return new SourceCommand.ReadinessTakenBack(unready, time.GetUtcNow());
         var devices = _devices ?? await OpenDevicesAsync(State().Fence);
-        await using (var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel))
-            await machine.SetPauseDeadlineAsync(deadline, cancel);
+        await (await devices.OpenMachineAsync(cancel)).SetPauseDeadlineAsync(deadline, cancel);
         return await MoveAsync(new SourceEffect.MoveDevice(DeviceName.Machine, DeviceState.Stop), cancel);
     }
 
@@ -220,7 +220,7 @@ public sealed class SourceSession(
         // A decision, either way, ends the transfer: after Kept nothing more is sent, after Yielded nothing is left to send.
         if (_transfer is { } transfer) await transfer.StopSendingAsync();
         var devices = _devices is { } open && open.Address.Fence == cast.Fence ? open : await OpenDevicesAsync(cast.Fence);
-        await using var machine = (MachineEndpointClient)await devices.Address.OpenAsync(DeviceName.Machine, cancel);
+        var machine = await devices.OpenMachineAsync(cancel);
         try
         {
             await machine.CastVoteAsync(cast.Vote, null, cancel);
