@@ -17,7 +17,7 @@ namespace MigrationCluster.Guest.Processes;
 internal sealed class DeviceServerProcess : IAsyncDisposable
 {
     /// <summary>Ample: where the processor is emulated, a process of .NET alone takes seconds to start.</summary>
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan MostBetweenLooks = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
