@@ -1,4 +1,5 @@
 using System.CommandLine;
+using MigrationCluster.Chaos.Cluster;
 using MigrationCluster.Chaos.Exploration;
 using MigrationCluster.Chaos.Simulation;
 using MigrationCluster.Chaos.Traces;
@@ -8,6 +9,10 @@ var parsed = new RootCommand("mc-chaos breaks MigrationCluster on purpose and ju
     ExploreCommand.Create(),
     SimulateCommand.Create(),
     TracesCommand.Create(),
+    ChaosCommand.Create(),
+    ChaosCommand.CreateInside(),
 }.Parse(args);
-int code = parsed.Invoke();
+// A chaos run takes its signals itself, and however long it needs to take everything away.
+bool own = parsed.CommandResult.Command.Name == "chaos" || parsed.CommandResult.Command.Name == Supervisor.Inside;
+int code = own ? await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }) : parsed.Invoke();
 return parsed.Errors.Count > 0 ? 2 : code;

@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using MigrationCluster.Api;
+using MigrationCluster.Chaos.Cluster.Judging;
+using MigrationCluster.Protocol.Invariants;
+
+namespace MigrationCluster.Chaos.Cluster;
+
+/// <summary>One run, inside its folder and namespaces: starts the cluster, drives load and faults side by side, heals, judges, and ends the cluster
+/// in good order. Whoever started it takes away what is left.</summary>
+internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
+{
+    private static readonly TimeSpan HealLimit = TimeSpan.FromSeconds(120);
+    private readonly ConcurrentBag<Struck> _struck = [];
+    private readonly ConcurrentBag<string> _broken = [];
+
+    public async Task<ChaosReport> RunAsync(CancellationToken cancel)
+    {
+        var started = DateTimeOffset.UtcNow;
+        var clock = Stopwatch.StartNew();
+        var strikes = settings.Strikes ?? Schedule.Draw(settings);
+        using var cluster = new ChaosCluster(settings);
+        var watcher = new Watcher(cluster, clock);
+        var load = new Load(cluster, watcher);
+        IReadOnlyList<MigrationView> migrations = [];
+        IReadOnlyList<string> stuck = [], disorder = [];
+        double healedAt = 0;
+        bool interrupted = false;
+        try
+        {
+            await cluster.StartAsync(cancel);
+            say($"{settings.Daemons.Count} daemons, {settings.Guests} guests are up; {strikes.Count} strikes in {settings.Minutes:F1} min");
+            clock.Restart();
+            started = DateTimeOffset.UtcNow;
+            using var watching = new CancellationTokenSource();
+            var watch = watcher.WatchAsync(watching.Token);
+            await BreakAsync(cluster, load, strikes, clock, cancel);
+            healedAt = clock.Elapsed.TotalSeconds;
+            say("healing: no more faults");
+            await cluster.MendAsync();
+            await cluster.UntilJoinedAsync(cancel);
+            stuck = await load.HealAsync(HealLimit, cancel);
+            await JudgeRestAsync(cluster, watcher, load, cancel);
+            await watching.CancelAsync();
+            await watch;
+            migrations = await cluster.Client().ListMigrationsAsync(cancel);
+            disorder = await cluster.EndAsync();
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            interrupted = true;
+        }
+        catch (Exception error) when (error is IOException or ApiException)
+        {
+            _broken.Add($"the run itself: {error.Message}");
+        }
+
+        var findings = watcher.Findings.ToList();
+        if (!interrupted) findings.AddRange(await JudgeJournalsAsync(cluster, clock));
+        cluster.Database?.Stop();
+        return ChaosReport.Of(
+            settings, started, healedAt, interrupted, strikes, [.. _struck.OrderBy(one => one.From)], migrations, watcher.Owned, findings,
+            [.. stuck, .. disorder, .. _broken], load, watcher.Looks);
+    }
+
+    /// <summary>Returns when the time is over and every fault is undone.</summary>
+    private async Task BreakAsync(ChaosCluster cluster, Load load, IReadOnlyList<Strike> strikes, Stopwatch clock, CancellationToken cancel)
+    {
+        using var healing = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        healing.CancelAfter(settings.Duration);
+        using var working = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var work = load.RunAsync(working.Token);
+        var under = new List<Task>();
+        foreach (var strike in strikes)
+        {
+            var wait = TimeSpan.FromSeconds(strike.At) - clock.Elapsed;
+            if (wait > TimeSpan.Zero) await Task.Delay(wait, healing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (healing.IsCancellationRequested) break;
+            under.Add(StrikeAsync(cluster, strike, clock, healing.Token));
+        }
+
+        await Task.Delay(Timeout.InfiniteTimeSpan, healing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(under);
+        await working.CancelAsync();
+        await work;
+        cancel.ThrowIfCancellationRequested();
+    }
+
+    private async Task StrikeAsync(ChaosCluster cluster, Strike strike, Stopwatch clock, CancellationToken healing)
+    {
+        try
+        {
+            using var held = strike.Parameters.TryGetValue("target", out string? target) ? await cluster.HoldAsync(target, healing) : null;
+            double from = clock.Elapsed.TotalSeconds;
+            say(strike.ToString());
+            await Fault.Find(strike.Fault).StrikeAsync(cluster, strike, healing);
+            _struck.Add(new Struck(strike.Number, strike.Fault, strike.ToString(), from, clock.Elapsed.TotalSeconds));
+        }
+        catch (OperationCanceledException)
+        {
+            // Its target was not free before the time was over: it did not strike.
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            _broken.Add($"{strike}: {error.Message}");
+        }
+    }
+
+    /// <summary>Everything has come to rest: each guest runs on one host, its owner, works on, finds itself whole, and left nothing elsewhere.</summary>
+    private static async Task JudgeRestAsync(ChaosCluster cluster, Watcher watcher, Load load, CancellationToken cancel)
+    {
+        foreach (string guest in cluster.Settings.GuestNames)
+        {
+            try
+            {
+                await load.CheckAsync(guest, 0, cancel);
+            }
+            catch (ApiException error)
+            {
+                watcher.Report(guest, new Violation("SomebodyOwns", $"{guest} does not check itself at the end: {error.Message}"));
+            }
+
+            if (await watcher.LookAsync(guest) is not { } rest)
+            {
+                watcher.Report(guest, new Violation("SomebodyOwns", $"{guest} has no row at the end"));
+                continue;
+            }
+
+            foreach (var violation in OwnershipInvariants.Check(rest).Concat(OwnershipInvariants.CheckHealed(rest))) watcher.Report(guest, violation);
+            foreach (string host in cluster.Settings.Hosts.Where(host => host != rest.Row.Owner.Value))
+                await UntilGoneAsync(cluster, watcher, host, guest, cancel);
+        }
+    }
+
+    /// <summary>A source is released after its guest runs elsewhere.</summary>
+    private static async Task UntilGoneAsync(ChaosCluster cluster, Watcher watcher, string host, string guest, CancellationToken cancel)
+    {
+        for (int look = 0; look < 150; look++, await Task.Delay(200, cancel))
+            if (!cluster.Files(host, guest).Leftovers().Any()) return;
+        watcher.Report(guest, new Violation("NothingIsLeft", $"of {guest} on {host}: {string.Join("; ", cluster.Files(host, guest).Leftovers())}"));
+    }
+
+    private static async Task<IReadOnlyList<Finding>> JudgeJournalsAsync(ChaosCluster cluster, Stopwatch clock)
+    {
+        try
+        {
+            var rows = new Rows(cluster);
+            var violations = (await rows.JournalAsync()).GroupBy(entry => entry.Migration)
+                .SelectMany(journal => JournalJudge.Coordinator(journal.Key, [.. journal.Select(entry => entry.Body)])).ToList();
+            foreach (string host in cluster.Settings.Hosts)
+                foreach (var journal in (await rows.AgentAsync(host)).GroupBy(entry => (entry.Migration, entry.Side)))
+                    violations.AddRange(journal.Key.Side == (long)Protocol.Migration.Side.Source
+                        ? JournalJudge.Source($"{journal.Key.Migration} on {host}", [.. journal.Select(entry => entry.Body)])
+                        : JournalJudge.Destination($"{journal.Key.Migration} on {host}", [.. journal.Select(entry => entry.Body)]));
+            return [.. violations.Select(violation => new Finding(clock.Elapsed.TotalSeconds, "", violation.Invariant, violation.Detail))];
+        }
+        catch (Exception error) when (error is System.Data.Common.DbException or IOException)
+        {
+            return [new Finding(clock.Elapsed.TotalSeconds, "", "EveryTransitionAllowed", $"a journal cannot be read: {error.Message}")];
+        }
+    }
+}
+
+/// <param name="From">seconds since the run's start.</param>
+/// <param name="To">when it was undone.</param>
+internal sealed record Struck(int Number, string Fault, string What, double From, double To);

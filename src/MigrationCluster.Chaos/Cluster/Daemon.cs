@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace MigrationCluster.Chaos.Cluster;
+
+/// <summary>Failpoints in the environment of a daemon: its own, and those of the guest processes it launches.</summary>
+internal sealed record Armed(string? Own = null, string? Guests = null);
+
+/// <summary>One mc-node as an operator runs it, in a session of its own so that a Ctrl-C at the terminal is not its.</summary>
+internal sealed class Daemon(string name, string log, string[] within, Func<int, string[]> arguments) : IDisposable
+{
+    private const string ReadyLine = "listening on ";
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private Process? _process;
+    private int _port;
+
+    public string Name => name;
+
+    public int Id => _process!.Id;
+
+    public bool Lives => _process is { HasExited: false };
+
+    /// <summary>Where it answers; known once it has started.</summary>
+    public Uri Address { get; private set; } = null!;
+
+    /// <summary>Starts it, or starts it again where it was; returns when it listens.</summary>
+    /// <exception cref="IOException">it ended instead, or does not listen in time.</exception>
+    public async Task StartAsync(Armed? armed = null)
+    {
+        _process?.Dispose();
+        long before = File.Exists(log) ? new FileInfo(log).Length : 0;
+        var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
+        start.Environment["MC_FAILPOINTS"] = armed?.Own;
+        start.Environment["MC_GUEST_FAILPOINTS"] = armed?.Guests;
+        foreach (string argument in (string[])
+            ["-c", "log=$1; shift; exec setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. within,
+                Shell.Find("MigrationCluster.Node", "mc-node"), .. arguments(_port)])
+            start.ArgumentList.Add(argument);
+        _process = Process.Start(start)!;
+        for (var watch = Stopwatch.StartNew(); ; await Task.Delay(50))
+        {
+            if (_process.HasExited) throw new IOException($"{name} ended with {_process.ExitCode}: {Tail(before)}");
+            string said = ReadLog(before);
+            int at = said.IndexOf(ReadyLine, StringComparison.Ordinal);
+            int end = at < 0 ? -1 : said.IndexOf('\n', at);
+            if (end > 0)
+            {
+                Address = new Uri(said[(at + ReadyLine.Length)..end].Trim());
+                _port = Address.Port;
+                return;
+            }
+
+            if (watch.Elapsed > Limit) throw new IOException($"{name} does not listen after {Limit.TotalSeconds:F0} s: {Tail(before)}");
+        }
+    }
+
+    public async Task KillAsync()
+    {
+        if (!Lives) return;
+        Processes.Send(Id, Processes.Kill);
+        await _process!.WaitForExitAsync();
+    }
+
+    /// <returns>its exit status; null: it did not end in time and was killed.</returns>
+    public async Task<int?> EndAsync()
+    {
+        if (!Lives) return _process?.ExitCode;
+        Processes.Send(Id, Processes.Continue);
+        Processes.Send(Id, Processes.Terminate);
+        using var limit = new CancellationTokenSource(Limit);
+        try
+        {
+            await _process!.WaitForExitAsync(limit.Token);
+            return _process.ExitCode;
+        }
+        catch (OperationCanceledException)
+        {
+            await KillAsync();
+            return null;
+        }
+    }
+
+    /// <summary>How often a failpoint has said that it fires.</summary>
+    public int Fired(string place, string action) => ReadLog(0).Split($"failpoint {place}: {action}").Length - 1;
+
+    public void Dispose() => _process?.Dispose();
+
+    private string Tail(long from) => ReadLog(from) is { Length: > 2000 } text ? text[^2000..] : ReadLog(from);
+
+    private string ReadLog(long from)
+    {
+        if (!File.Exists(log)) return "";
+        using var file = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        file.Seek(from, SeekOrigin.Begin);
+        using var reader = new StreamReader(file, Encoding.UTF8);
+        return reader.ReadToEnd();
+    }
+}

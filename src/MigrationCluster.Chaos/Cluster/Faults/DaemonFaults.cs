@@ -1,0 +1,97 @@
+namespace MigrationCluster.Chaos.Cluster.Faults;
+
+/// <summary>What is done to a daemon, whichever: a coordinator or the node of a host. It is started again where it was.</summary>
+internal abstract class DaemonFault : Fault
+{
+    protected abstract IReadOnlyList<string> Of(ChaosSettings settings);
+
+    public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings) =>
+        With(("target", One(random, Of(settings))), Seconds(random, 0.2, 4));
+}
+
+/// <summary>kill -9, and started again a while later.</summary>
+internal abstract class KillDaemon : DaemonFault
+{
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        await cluster.Daemon(strike["target"]).KillAsync();
+        await HoldAsync(strike, healing);
+        await cluster.Daemon(strike["target"]).StartAsync();
+    }
+}
+
+internal abstract class StopDaemon : DaemonFault
+{
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        int id = cluster.Daemon(strike["target"]).Id;
+        Processes.Send(id, Processes.Stop);
+        await HoldAsync(strike, healing);
+        Processes.Send(id, Processes.Continue);
+    }
+}
+
+/// <summary>Ends it in good order, and starts it again.</summary>
+internal abstract class EndDaemon : DaemonFault
+{
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        await cluster.Daemon(strike["target"]).EndAsync();
+        await HoldAsync(strike, healing);
+        await cluster.Daemon(strike["target"]).StartAsync();
+    }
+}
+
+internal sealed class KillNode : KillDaemon
+{
+    public override string Name => "kill-node";
+
+    public override string Help => "SIGKILL to the daemon of a host, which is started again: target, seconds until then";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+}
+
+internal sealed class KillCoordinator : KillDaemon
+{
+    public override string Name => "kill-coordinator";
+
+    public override string Help => "SIGKILL to a coordinator, which is started again: target, seconds until then";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+}
+
+internal sealed class StopNode : StopDaemon
+{
+    public override string Name => "stop-node";
+
+    public override string Help => "SIGSTOP to the daemon of a host: target, seconds until SIGCONT";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+}
+
+internal sealed class StopCoordinator : StopDaemon
+{
+    public override string Name => "stop-coordinator";
+
+    public override string Help => "SIGSTOP to a coordinator: target, seconds until SIGCONT";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+}
+
+internal sealed class EndNode : EndDaemon
+{
+    public override string Name => "term-node";
+
+    public override string Help => "SIGTERM to the daemon of a host, which ends in good order and is started again: target, seconds until then";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+}
+
+internal sealed class EndCoordinator : EndDaemon
+{
+    public override string Name => "term-coordinator";
+
+    public override string Help => "SIGTERM to a coordinator, which hands over and is started again: target, seconds until then";
+
+    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+}

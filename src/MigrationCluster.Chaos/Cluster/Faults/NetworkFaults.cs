@@ -1,0 +1,83 @@
+using System.Globalization;
+
+namespace MigrationCluster.Chaos.Cluster.Faults;
+
+/// <summary>What is done to the packets from one daemon to another, by a table of nftables of its own in the receiver's namespace.</summary>
+internal abstract class NetworkFault : Fault
+{
+    /// <summary>The end of the rule.</summary>
+    protected abstract string Verdict(Strike strike);
+
+    /// <summary>Both ways, or only what "from" sends.</summary>
+    protected virtual bool BothWays => true;
+
+    public override string? Missing(ChaosSettings settings) =>
+        settings.Namespaces ? null : "needs network namespaces, and the right to make them";
+
+    public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings)
+    {
+        var (one, other) = Two(random, settings.Daemons);
+        return With(("from", one), ("to", other), Seconds(random, 0.5, 6));
+    }
+
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        string table = $"chaos{strike.Number}";
+        List<(string At, string From)> ways = [(strike["to"], strike["from"]), .. BothWays ? [(strike["from"], strike["to"])] : Array.Empty<(string, string)>()];
+        foreach (var (at, from) in ways) cluster.Network!.Rule(at, table, Network.Address(cluster.Settings, from), Verdict(strike));
+        await HoldAsync(strike, healing);
+        foreach (var (at, _) in ways) cluster.Network!.Unrule(at, table);
+    }
+}
+
+internal sealed class Cut : NetworkFault
+{
+    public override string Name => "cut";
+
+    public override string Help => "nothing passes between two daemons: from, to, seconds";
+
+    protected override string Verdict(Strike strike) => "drop";
+}
+
+internal sealed class OneWayCut : NetworkFault
+{
+    public override string Name => "one-way-cut";
+
+    public override string Help => "what one daemon sends does not reach another: from, to, seconds";
+
+    protected override bool BothWays => false;
+
+    protected override string Verdict(Strike strike) => "drop";
+}
+
+internal sealed class Lossy : NetworkFault
+{
+    public override string Name => "lossy";
+
+    public override string Help => "a share of the packets between two daemons is lost: from, to, percent, seconds";
+
+    public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings)
+    {
+        var drawn = base.Draw(random, settings);
+        drawn["percent"] = random.Next(1, 30).ToString(CultureInfo.InvariantCulture);
+        return drawn;
+    }
+
+    protected override string Verdict(Strike strike) => $"numgen random mod 100 < {strike["percent"]} drop";
+}
+
+internal sealed class Slow : NetworkFault
+{
+    public override string Name => "slow";
+
+    public override string Help => "what passes between two daemons above a rate is lost, each way: from, to, kbytes a second, seconds";
+
+    public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings)
+    {
+        var drawn = base.Draw(random, settings);
+        drawn["kbytes"] = random.Next(500, 8000).ToString(CultureInfo.InvariantCulture);
+        return drawn;
+    }
+
+    protected override string Verdict(Strike strike) => $"limit rate over {strike["kbytes"]} kbytes/second drop";
+}

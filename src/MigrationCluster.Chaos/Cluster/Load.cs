@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using MigrationCluster.Api;
+using MigrationCluster.Chaos.Cluster.Judging;
+using MigrationCluster.Protocol.Invariants;
+
+namespace MigrationCluster.Chaos.Cluster;
+
+/// <summary>An operator a guest: has it migrated again and again, cancels some, asks for some that do not fit, has it check itself, and replaces it
+/// where a fault has killed it.</summary>
+internal sealed class Load(ChaosCluster cluster, Watcher watcher)
+{
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(300);
+    private readonly ConcurrentDictionary<string, int> _refusals = new();
+    private int _checks;
+    private int _replaced;
+
+    /// <summary>Requests that were refused by name, by code.</summary>
+    public IReadOnlyDictionary<string, int> Refusals => _refusals;
+
+    /// <summary>Self-checks of guests that were answered.</summary>
+    public int Checks => _checks;
+
+    public int Replaced => _replaced;
+
+    public Task RunAsync(CancellationToken stop) => Task.WhenAll(cluster.Settings.GuestNames.Select((guest, i) => DriveAsync(
+        guest, new Random(cluster.Settings.Seed ^ (i * 7919)), stop)));
+
+    /// <summary>Without faults: everything that is under way ends, every guest runs, and moves once more.</summary>
+    /// <returns>what did not come to pass in time.</returns>
+    public async Task<IReadOnlyList<string>> HealAsync(TimeSpan limit, CancellationToken cancel)
+    {
+        using var within = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        within.CancelAfter(limit);
+        var stuck = await Task.WhenAll(cluster.Settings.GuestNames.Select(async (guest, i) =>
+        {
+            string last = "was not asked";
+            try
+            {
+                for (int turn = i; ; turn++, await Task.Delay(AskAgain, within.Token))
+                {
+                    try
+                    {
+                        var client = cluster.Client(turn);
+                        var view = await client.GetGuestAsync(guest, within.Token);
+                        last = $"{view.State} on {view.Host}, migration {view.Migration ?? "none"}, devices " +
+                            string.Join(", ", view.Devices.Select(device => $"{device.Name} {device.State}"));
+                        if (view.Migration is not null || await ReplacedAsync(client, view, within.Token) || view.State != "running") continue;
+                        string to = cluster.Settings.Hosts.First(host => host != view.Host && host != cluster.Misfit(guest));
+                        var ended = await FollowAsync(await client.MigrateAsync(new MigrateRequest(guest, to, 5000), within.Token), null, within.Token);
+                        last = $"{ended.Id} {ended.Outcome}: {string.Join("; ", ended.Reasons.Select(reason => reason.Message))}";
+                        if (ended.Outcome == Outcomes.Completed) return null;
+                    }
+                    catch (ApiException error)
+                    {
+                        last = error.Message;
+                    }
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                return $"{guest} has not moved {limit.TotalSeconds:F0} s after the last fault: {last}";
+            }
+        }));
+        return [.. stuck.OfType<string>()];
+    }
+
+    /// <summary>The guest's own account of itself, which is what counts of its memory.</summary>
+    public async Task CheckAsync(string guest, int turn, CancellationToken cancel)
+    {
+        var check = await cluster.Client(turn).CheckGuestAsync(guest, cancel);
+        Interlocked.Increment(ref _checks);
+        if (check.Wrong != 0 || check.WorkErrors != 0 || check.Pages == 0)
+            watcher.Report(guest, new Violation("NoDirtyPageLost", $"{guest} finds {check.Wrong} of {check.Pages} pages wrong, {check.WorkErrors} errors at work"));
+    }
+
+    private async Task DriveAsync(string guest, Random random, CancellationToken stop)
+    {
+        for (int turn = random.Next(3); !stop.IsCancellationRequested; turn++)
+        {
+            try
+            {
+                var client = cluster.Client(turn);
+                var view = await client.GetGuestAsync(guest, stop);
+                if (view.Migration is { } under)
+                {
+                    await FollowAsync(await client.GetMigrationAsync(under, stop), null, stop);
+                    continue;
+                }
+
+                if (!await ReplacedAsync(client, view, stop) && view.State == "running")
+                {
+                    string to = random.NextDouble() < 0.15 && cluster.Misfit(guest) is { } misfit && misfit != view.Host
+                        ? misfit
+                        : Other(random, guest, view.Host);
+                    var begun = await client.MigrateAsync(new MigrateRequest(guest, to, 3000), stop);
+                    await FollowAsync(begun, random.NextDouble() < 0.15 ? TimeSpan.FromMilliseconds(random.Next(50, 1500)) : null, stop);
+                    await CheckAsync(guest, turn, stop);
+                }
+            }
+            catch (ApiException error)
+            {
+                if (error.HttpStatus != ApiException.Unreachable) _refusals.AddOrUpdate(error.Error.Code, 1, (_, count) => count + 1);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(100, 1200)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private string Other(Random random, string guest, string than)
+    {
+        var others = cluster.Settings.Hosts.Where(host => host != than && host != cluster.Misfit(guest)).ToList();
+        return others[random.Next(others.Count)];
+    }
+
+    private async Task<MigrationView> FollowAsync(MigrationView view, TimeSpan? cancelAfter, CancellationToken stop)
+    {
+        string id = view.Id;
+        if (cancelAfter is { } wait)
+        {
+            await Task.Delay(wait, stop);
+            try
+            {
+                await cluster.Client().CancelMigrationAsync(id, stop);
+            }
+            catch (ApiException)
+            {
+                // It has ended, or is decided: then it is not cancelled.
+            }
+        }
+
+        for (int turn = 0; view.EndedAt is null; turn++)
+        {
+            try
+            {
+                view = await cluster.Client(turn).WatchMigrationAsync(id, view.Version, stop);
+            }
+            catch (ApiException error) when (error.HttpStatus is ApiException.Unreachable or >= 500)
+            {
+                await Task.Delay(AskAgain, stop);
+            }
+        }
+
+        return view;
+    }
+
+    /// <summary>A guest that is lost, or runs without a device, is stopped and started anew if a fault is to blame; if none is, that is a finding.</summary>
+    private async Task<bool> ReplacedAsync(ClusterClient client, GuestView view, CancellationToken cancel)
+    {
+        bool maimed = view.State == "running" && view.Devices.Any(device => device.State.StartsWith("Error", StringComparison.Ordinal));
+        if (view.State is not ("lost" or "stopped") && !maimed) return false;
+        if (!cluster.Sacrificed.ContainsKey(view.Name))
+            watcher.Report(view.Name, new Violation("SomebodyOwns", $"{view.Name} is {(maimed ? "without a device" : view.State)} on {view.Host}, and no fault was meant to do that"));
+        if (view.State != "stopped") await client.StopGuestAsync(view.Name, cancel);
+        await cluster.StartGuestAsync(view.Name, cancel);
+        Interlocked.Increment(ref _replaced);
+        return true;
+    }
+}
