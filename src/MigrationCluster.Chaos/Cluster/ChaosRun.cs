@@ -50,7 +50,7 @@ internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
         {
             interrupted = true;
         }
-        catch (Exception error) when (error is IOException or ApiException)
+        catch (Exception error) when (error is IOException or ApiException or Devices.Ownership.FenceFileException)
         {
             _broken.Add($"the run itself: {error.Message}");
         }

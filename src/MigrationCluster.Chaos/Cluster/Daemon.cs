@@ -80,8 +80,15 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
         }
     }
 
-    /// <summary>How often a failpoint has said that it fires.</summary>
-    public int Fired(string place, string action) => ReadLog(0).Split($"failpoint {place}: {action}").Length - 1;
+    /// <summary>Ends it and starts it again, the hold in between.</summary>
+    /// <exception cref="IOException">it did not end in good order.</exception>
+    public async Task RestartAsync(Func<Task> between)
+    {
+        var status = await EndAsync();
+        await between();
+        await StartAsync();
+        if (status is not 0) throw new IOException($"{name}, asked to end, {(status is null ? "did not" : $"ended with {status}")}");
+    }
 
     public void Dispose() => _process?.Dispose();
 

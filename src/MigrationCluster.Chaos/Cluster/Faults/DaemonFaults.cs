@@ -34,12 +34,8 @@ internal abstract class StopDaemon : DaemonFault
 /// <summary>Ends it in good order, and starts it again.</summary>
 internal abstract class EndDaemon : DaemonFault
 {
-    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
-    {
-        await cluster.Daemon(strike["target"]).EndAsync();
-        await HoldAsync(strike, healing);
-        await cluster.Daemon(strike["target"]).StartAsync();
-    }
+    public override Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing) =>
+        cluster.Daemon(strike["target"]).RestartAsync(() => HoldAsync(strike, healing));
 }
 
 internal sealed class KillNode : KillDaemon

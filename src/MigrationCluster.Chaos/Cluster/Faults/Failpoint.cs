@@ -29,9 +29,9 @@ internal sealed class Failpoint : Fault
         {
             await daemon.StartAsync(new Armed($"{strike["place"]}={strike["action"]}"));
         }
-        catch (IOException) when (!daemon.Lives)
+        catch (IOException)
         {
-            // Armed for what it does first of all.
+            // Armed for what it does first of all, it died or stands still before it listened.
         }
 
         await HoldAsync(strike, healing);

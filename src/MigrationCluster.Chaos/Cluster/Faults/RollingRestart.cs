@@ -14,8 +14,7 @@ internal sealed class RollingRestart : Fault
         foreach (string name in cluster.Settings.Daemons)
         {
             using var held = await cluster.HoldAsync(name, CancellationToken.None);
-            await cluster.Daemon(name).EndAsync();
-            await cluster.Daemon(name).StartAsync();
+            await cluster.Daemon(name).RestartAsync(() => Task.CompletedTask);
         }
     }
 }

@@ -28,8 +28,8 @@ internal static class JournalJudge
         if (Parse(migration, bodies, events) is { } unreadable) return [unreadable];
         for (int at = 0; at < events.Count;)
         {
-            int taken = Candidates(state, events, at).Max(command => Matching(machine.Decide(state, command), events, at));
-            if (taken <= 0)
+            int taken = Candidates(state, events, at).Select(command => Matching(machine.Decide(state, command), events, at)).DefaultIfEmpty().Max();
+            if (taken == 0)
                 return [new Violation(Name, $"{migration}: no command leads the coordinator from {state.Phase} to {events[at].GetType().Name} (entry {at + 1})")];
             for (int i = 0; i < taken; i++) state = machine.Evolve(state, events[at + i]);
             at += taken;
