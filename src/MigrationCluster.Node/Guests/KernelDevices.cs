@@ -13,7 +13,7 @@ namespace MigrationCluster.Node.Guests;
 /// </summary>
 /// <remarks>launch.json names each before it is created, so whoever finds that file, in any life of the daemon, knows what to remove.
 /// A device that existed before is never removed.</remarks>
-internal static class KernelDevices
+public static class KernelDevices
 {
     public const string TypeCode = "destination.mediated-type";
     public const string DeviceCode = "destination.kernel-device";

@@ -123,6 +123,7 @@ public static class CommandLine
             "failpoints", $"Lists the failpoints that {FailpointNames.Variable} and {FenceFile.FailpointVariable} can arm, for tests of recovery (docs/recovery.md).");
         failpoints.SetAction(_ => Console.Out.WriteLine(string.Join('\n', FailpointNames.All)));
         root.Add(failpoints);
+        root.Add(InventoryCommand.Create());
         root.SetAction((parsed, cancellationToken) =>
         {
             var coordinators = parsed.GetValue(join) ?? [];

@@ -38,6 +38,9 @@ internal sealed class KernelBench : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Once the device is open nothing of the tree is needed any more.</summary>
+    public void DeleteTree() => Directory.Delete(_sysfs, recursive: true);
+
     public async ValueTask DisposeAsync()
     {
         if (Device is not null) await Device.DisposeAsync();

@@ -30,6 +30,7 @@ public abstract class KernelContract(MigrationCapabilities capabilities, bool io
         bench.Mtty.ReportWorks = deviceLogs;
         bench.Kernel.TracksDirty = iommuLogs;
         await bench.OpenAsync();
+        bench.DeleteTree();
         Benches.Add(bench.Device, bench);
         return bench.Device;
     }

@@ -25,6 +25,14 @@ internal sealed class FuseTree
     internal FuseTree Attribute(string path, Func<FuseAnswer> read, Func<byte[], int>? write = null) =>
         Add(path, new FuseNode.Attribute(read, write));
 
+    /// <summary>From within an attribute's write, as a driver removes a device.</summary>
+    internal FuseTree Remove(string path)
+    {
+        string[] parts = path.Split('/');
+        Enter(parts[..^1]).Entries.Remove(parts[^1]);
+        return this;
+    }
+
     private FuseTree Add(string path, FuseNode node)
     {
         string[] parts = path.Split('/');
