@@ -2,7 +2,7 @@ namespace MigrationCluster.Devices;
 
 /// <summary>The device answered, and said no.</summary>
 /// <param name="errno">the Linux errno it answered with.</param>
-public sealed class DeviceRefusedException(string message, int errno) : IOException(message)
+public class DeviceRefusedException(string message, int errno) : IOException(message)
 {
     public int Errno { get; } = errno;
 }

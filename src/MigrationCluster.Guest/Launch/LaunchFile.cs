@@ -60,7 +60,7 @@ internal static class LaunchFile
             if (NameProblem(DeviceName.Parse, device.Name) is { } name) yield return name;
             if (device.Name == DeviceName.Machine.Value) yield return $"device name '{device.Name}' is the machine's own";
             if (!seen.Add(device.Name)) yield return $"there are two devices '{device.Name}'";
-            if (DeviceTemplates.Problem(device.Model, device.Version, device.Parameters, device.Command) is { } problem)
+            if (DeviceTemplates.Problem(device.Model, device.Version, device.Parameters, device.Command, device.Vfio is not null) is { } problem)
                 yield return $"device '{device.Name}': {problem}";
             foreach (string peer in PeerProblems(spec, device)) yield return $"device '{device.Name}': {peer}";
         }
@@ -70,13 +70,13 @@ internal static class LaunchFile
     private static IEnumerable<string> PeerProblems(LaunchSpec spec, LaunchDevice device)
     {
         if (device.PeerToPeer.Count > 0 && device.Model is not ("net" or "legacy"))
-            yield return $"a {device.Model ?? LaunchDevice.Foreign} device starts no P2P DMA";
-        if (device.PeerToPeer.Count > 1) yield return $"a {device.Model ?? LaunchDevice.Foreign} device does P2P DMA into one peer at most";
+            yield return $"a {device.Kind} device starts no P2P DMA";
+        if (device.PeerToPeer.Count > 1) yield return $"a {device.Kind} device does P2P DMA into one peer at most";
         foreach (string name in device.PeerToPeer)
         {
             var peer = spec.Devices.FirstOrDefault(other => other.Name == name);
             if (peer is null) yield return $"P2P peer '{name}' is no device of this guest";
-            else if (peer.Model != "gpu") yield return $"P2P peer '{name}' is a {peer.Model ?? LaunchDevice.Foreign} device, which takes no P2P DMA";
+            else if (peer.Model != "gpu") yield return $"P2P peer '{name}' is a {peer.Kind} device, which takes no P2P DMA";
         }
     }
 

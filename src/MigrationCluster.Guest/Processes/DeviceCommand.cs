@@ -1,26 +1,42 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using MigrationCluster.Devices;
 using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Devices.VfioKernel;
 using MigrationCluster.Devices.VfioUser;
 
 namespace MigrationCluster.Guest.Processes;
 
-/// <summary><c>mc-guest device</c>: one emulated device behind a vfio-user socket, until SIGTERM.</summary>
+/// <summary><c>mc-guest device</c>: one emulated device, or one of this host's kernel, behind a vfio-user socket, until SIGTERM.</summary>
 internal static class DeviceCommand
 {
     public static Command Create()
     {
-        var model = new Option<string>("--model")
+        var model = new Option<string?>("--model")
         {
             Description = $"The device model: {string.Join(", ", DeviceModels.Names)}.",
             HelpName = "MODEL",
-            Required = true,
         };
-        var socket = new Option<string>("--socket")
+        var vfio = new Option<string?>("--vfio")
+        {
+            Description = "Instead of a model, a device of this host's kernel: the UUID of a mediated device, or the address of a PCI function "
+                + "that is bound to a VFIO driver.",
+            HelpName = "DEVICE",
+        };
+        var sysfs = new Option<string>("--sysfs")
+        {
+            Description = "With --vfio: root of the tree that says where the device is.",
+            HelpName = "DIR",
+            DefaultValueFactory = _ => VfioKernelOptions.Default.Sysfs,
+        };
+        var probe = new Option<bool>("--probe")
+        {
+            Description = "With --vfio: open the device, print what it can do, and end.",
+        };
+        var socket = new Option<string?>("--socket")
         {
             Description = "The UNIX socket to listen on, at most 107 bytes long.",
             HelpName = "PATH",
-            Required = true,
         };
         var parameters = new Option<string[]>("--param")
         {
@@ -47,23 +63,53 @@ internal static class DeviceCommand
         {
             Description = "End when standard input closes: whoever started this device is gone.",
         };
-        var command = new Command("device", "Serves one emulated device over vfio-user, until SIGTERM.")
+        var command = new Command("device", "Serves one device over vfio-user, until SIGTERM: an emulated one, or one of this host's kernel.")
         {
-            model, version, parameters, driver, socket, plain, lifeline,
+            model, version, parameters, driver, vfio, sysfs, probe, socket, plain, lifeline,
         };
-        command.SetAction((parsed, _) => RunAsync(
-            parsed.GetRequiredValue(socket), parsed.GetValue(lifeline), parsed.GetValue(plain), () => DeviceModels.Create(
-                parsed.GetRequiredValue(model),
-                DeviceModels.Expand(parsed.GetRequiredValue(model), parsed.GetValue(version), Split(parsed.GetValue(parameters) ?? [])),
-                parsed.GetValue(driver))));
+        command.Validators.Add(parsed =>
+        {
+            if (parsed.GetValue(model) is null == parsed.GetValue(vfio) is null) parsed.AddError("give either --model or --vfio");
+            else if (parsed.GetValue(probe) && parsed.GetValue(vfio) is null) parsed.AddError("--probe looks at a kernel device: give --vfio");
+            else if (parsed.GetValue(probe) != parsed.GetValue(socket) is null) parsed.AddError("give --socket to serve the device, or --probe to look at it");
+        });
+        command.SetAction((parsed, _) => parsed.GetValue(probe)
+            ? ProbeAsync(parsed.GetRequiredValue(vfio)!, parsed.GetRequiredValue(sysfs))
+            : RunAsync(
+                parsed.GetRequiredValue(socket)!, parsed.GetValue(lifeline), parsed.GetValue(plain), async log => parsed.GetValue(vfio) is { } kernel
+                    ? await VfioKernelDevice.OpenAsync(kernel, VfioKernelOptions.Default with { Sysfs = parsed.GetRequiredValue(sysfs) }, log)
+                    : Create(parsed.GetRequiredValue(model)!, parsed.GetValue(version), parsed.GetValue(parameters) ?? [], parsed.GetValue(driver), log)));
         return command;
+    }
+
+    private static EmulatedDevice Create(string model, string? version, string[] parameters, int driver, Action<string> log)
+    {
+        var device = DeviceModels.Create(model, DeviceModels.Expand(model, version, Split(parameters)), driver);
+        device.Log = log;
+        return device;
+    }
+
+    private static async Task<int> ProbeAsync(string id, string sysfs)
+    {
+        try
+        {
+            await using var device = await VfioKernelDevice.OpenAsync(
+                id, VfioKernelOptions.Default with { Sysfs = sysfs }, line => Console.Error.WriteLine($"{id}: {line}"));
+            foreach (string fact in await KernelProbe.ReadAsync(device, CancellationToken.None)) Console.Out.WriteLine(fact);
+            return ExitCode.Done;
+        }
+        catch (IOException e)
+        {
+            Console.Error.WriteLine($"mc-guest: {e.Message}");
+            return ExitCode.Error;
+        }
     }
 
     private static string Describe(string model) =>
         $"{model}: " + string.Join(", ", DeviceModels.ParametersOf(model)
             .Select(p => $"{p.Name} ({p.Minimum}..{p.Maximum} {p.Unit}, default {p.Default})"));
 
-    private static async Task<int> RunAsync(string socket, bool lifeline, bool plain, Func<EmulatedDevice> create)
+    private static async Task<int> RunAsync(string socket, bool lifeline, bool plain, Func<Action<string>, Task<IMigratableDevice>> open)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         void End(PosixSignalContext context)
@@ -79,12 +125,14 @@ internal static class DeviceCommand
         if (lifeline) WatchLifeline();
         try
         {
-            await using var device = create();
             string name = Path.GetFileNameWithoutExtension(socket);
             // Under a guest process this is the guest's log, and the socket is named after the guest's device.
-            device.Log = line => Console.Error.WriteLine($"{DateTimeOffset.UtcNow:O} {name}: {line}");
+            void Log(string line) => Console.Error.WriteLine($"{DateTimeOffset.UtcNow:O} {name}: {line}");
+
+            await using var device = await open(Log);
             await using var server = VfioUserServer.Start(
                 socket, device, fault => Console.Error.WriteLine($"mc-guest device {name}: {fault}"), extension: !plain);
+            if (device is VfioKernelDevice) Log($"listens on {socket}");
             await ended.Task;
             return ExitCode.Done;
         }

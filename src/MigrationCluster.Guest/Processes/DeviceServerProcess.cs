@@ -16,7 +16,10 @@ namespace MigrationCluster.Guest.Processes;
 /// <remarks>Not prctl(PR_SET_PDEATHSIG) for our own: that follows the thread that forked, and here it is one of a pool.</remarks>
 internal sealed class DeviceServerProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
+    /// <summary>Ample: where the processor is emulated, a process of .NET alone takes seconds to start.</summary>
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan MostBetweenLooks = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
     private readonly Process _process;
@@ -44,9 +47,10 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
         string socket = Path.Combine(directory, GuestFiles.DeviceServer(new DeviceName(device.Name)));
         File.Delete(socket);
         var process = await StartServerAsync(socket, device);
+        var output = new ServerOutput(process.StandardError);
         try
         {
-            var (client, capabilities) = await ProbeAsync(process, socket, device.Name);
+            var (client, capabilities) = await ProbeAsync(process, output, socket, device.Name);
             return new DeviceServerProcess(process, device.Name, client, capabilities);
         }
         catch
@@ -68,7 +72,7 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
         void Start()
         {
             string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
-            var start = new ProcessStartInfo(self) { RedirectStandardInput = true };
+            var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardError = true };
             // Run as `dotnet mc-guest.dll` rather than by its own executable.
             if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
             foreach (string argument in device.Command is { } command ? ForeignArguments(command, socket) : OwnArguments(device, socket))
@@ -100,7 +104,8 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
 
     private static IEnumerable<string> OwnArguments(LaunchDevice device, string socket) =>
     [
-        "device", "--model", device.Model!, "--socket", socket, "--lifeline",
+        "device", .. device.Vfio is { } kernel ? (string[])["--vfio", kernel.Device] : ["--model", device.Model!],
+        "--socket", socket, "--lifeline",
         .. device.Parameters.SelectMany(parameter => (string[])["--param", $"{parameter.Key}={parameter.Value}"]),
     ];
 
@@ -113,9 +118,9 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
     /// <summary>Connects and probes. A server that loses the thread at a feature it does not know is connected to anew and never
     /// asked again.</summary>
     private static async Task<(VfioUserClient Client, MigrationCapabilities Capabilities)> ProbeAsync(
-        Process process, string socket, string name)
+        Process process, ServerOutput output, string socket, string name)
     {
-        var client = await ConnectAsync(process, socket, name);
+        var client = await ConnectAsync(process, output, socket, name);
         try
         {
             var capabilities = await client.ProbeMigrationAsync(CancellationToken.None);
@@ -127,29 +132,31 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
             throw;
         }
         await client.DisposeAsync();
-        return (await ConnectAsync(process, socket, name), MigrationCapabilities.None);
+        return (await ConnectAsync(process, output, socket, name), MigrationCapabilities.None);
     }
 
-    private static async Task<VfioUserClient> ConnectAsync(Process process, string socket, string name)
+    /// <summary>Looks for the socket before it connects, and ever more rarely: every look at nothing takes time from the server that starts.</summary>
+    private static async Task<VfioUserClient> ConnectAsync(Process process, ServerOutput output, string socket, string name)
     {
         long start = Stopwatch.GetTimestamp();
-        while (true)
+        for (var pause = BetweenLooks; ; pause = pause < MostBetweenLooks ? pause * 1.5 : MostBetweenLooks)
         {
+            DeviceLostException? lost = null;
             try
             {
-                return await VfioUserClient.ConnectAsync(socket);
-            }
-            catch (DeviceLostException) when (!process.HasExited && Stopwatch.GetElapsedTime(start) < StartLimit)
-            {
-                await Task.Delay(5);
+                if (File.Exists(socket)) return await VfioUserClient.ConnectAsync(socket);
             }
             catch (DeviceLostException e)
             {
-                throw new DeviceLostException(
-                    process.HasExited
-                        ? $"the device server of {name} ended at once with status {process.ExitCode}"
-                        : $"the device server of {name} does not listen after {StartLimit.TotalSeconds} s", e);
+                lost = e;
             }
+            if (process.HasExited)
+                throw new DeviceLostException(
+                    $"the device server of {name} ended at once with status {process.ExitCode}: {await output.TailAsync()}", lost);
+            if (Stopwatch.GetElapsedTime(start) >= StartLimit)
+                throw new DeviceLostException(
+                    $"the device server of {name} does not listen after {StartLimit.TotalSeconds} s, it still runs: {await output.TailAsync()}", lost);
+            await Task.Delay(pause);
         }
     }
 

@@ -177,7 +177,9 @@ internal sealed class GuestProcess : IAsyncDisposable
     {
         var device = _launch.Devices.First(device => device.Name == relay.Name);
         // As guests do: by what the device says it is, whoever serves it.
-        switch (DeviceModels.ByIdentity(PciIdentity.Read(relay.Config).Identity))
+        var identity = PciIdentity.Read(relay.Config).Identity;
+        if (MttyDriver.Drives(identity)) return new MttyDriver(relay, interrupts);
+        switch (DeviceModels.ByIdentity(identity))
         {
             case "net" or "legacy" when device.Model is null:
                 // Only devices of the launch spec have a place in RAM for their DMA.

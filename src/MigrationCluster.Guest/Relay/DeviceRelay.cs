@@ -35,6 +35,8 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
     /// <summary>Whose table of allowed actions holds here: what a relay speaks to.</summary>
     private const BackEnd Kind = BackEnd.VfioUser;
 
+    private const int MsixInterrupt = 2;
+
     private readonly VfioUserClient _device;
     private readonly LaunchDevice _launch;
     private readonly GuestFence _fence;
@@ -152,11 +154,12 @@ internal sealed partial class DeviceRelay : IMigrationEndpoint, IDescribedDevice
         await _device.UnmapDmaAsync(start, sizeBytes, CancellationToken.None);
     }
 
-    /// <summary>Every vector of the device signals one eventfd.</summary>
+    /// <summary>Every vector of the device signals one eventfd. Of INTx, MSI and MSI-X a PCI function has one at a time: the last it has
+    /// is taken, as drivers do.</summary>
     public async Task BindInterruptsAsync(SafeFileHandle eventFd)
     {
         Require(DeviceAction.InterruptSetup);
-        foreach (var interrupt in _device.Shape.Interrupts)
+        if (_device.Shape.Interrupts.Where(interrupt => interrupt.Index <= MsixInterrupt).MaxBy(interrupt => interrupt.Index) is { } interrupt)
             await _device.SetInterruptsAsync(
                 interrupt.Index, [.. Enumerable.Repeat(eventFd, interrupt.Count)], CancellationToken.None);
     }

@@ -77,14 +77,7 @@ internal abstract class DeviceDriver : IAsyncDisposable
         try
         {
             if (!Device.TakesGuestAccess) return default;
-            var result = await CheckModelAsync();
-            // Signalled before the register was read, so taken by the second look at the latest.
-            TakeInterrupts();
-            ulong before = _registers.Interrupts;
-            ulong raised = await ReadAsync(DeviceRegisters.Interrupts);
-            TakeInterrupts();
-            bool counted = before <= raised && raised <= _registers.Interrupts;
-            return counted ? result : result with { Wrong = result.Wrong + 1 };
+            return await CheckDeviceAsync();
         }
         catch (DeviceLostException)
         {
@@ -105,12 +98,55 @@ internal abstract class DeviceDriver : IAsyncDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>The device's part of a check: of one of our models, its own and its count of interrupts.</summary>
+    protected virtual async Task<CheckResult> CheckDeviceAsync()
+    {
+        var result = await CheckModelAsync();
+        // Signalled before the register was read, so taken by the second look at the latest.
+        TakeInterrupts();
+        ulong before = _registers.Interrupts;
+        ulong raised = await ReadAsync(DeviceRegisters.Interrupts);
+        TakeInterrupts();
+        bool counted = before <= raised && raised <= _registers.Interrupts;
+        return counted ? result : result with { Wrong = result.Wrong + 1 };
+    }
+
+    /// <summary>The device's part of a step: of one of our models, the registers that all of them have, and its own.</summary>
+    protected virtual async Task StepDeviceAsync(ulong step)
+    {
+        if (step > 0) await ExpectAsync(DeviceRegisters.Scratch, PageStamp.Mix(step, 1));
+        await WriteAsync(DeviceRegisters.Scratch, PageStamp.Mix(step + 1, 1));
+        _registers.Step = step + 1;
+        await StepModelAsync(step);
+        ulong errors = await ReadAsync(DeviceRegisters.Errors);
+        if (errors != _registers.DeviceErrors) _registers.Errors++;
+        _registers.DeviceErrors = errors;
+    }
+
     protected abstract Task SetUpModelAsync();
 
     /// <summary>The model's own part of a step.</summary>
-    protected abstract Task StepModelAsync(ulong step);
+    protected virtual Task StepModelAsync(ulong step) => Task.CompletedTask;
 
     protected virtual Task<CheckResult> CheckModelAsync() => Task.FromResult(default(CheckResult));
+
+    protected void CountError() => _registers.Errors++;
+
+    protected void EndStep(ulong step) => _registers.Step = step;
+
+    protected async Task<byte> ReadByteAsync(int region, ulong offset)
+    {
+        _registers.Operations++;
+        await Device.ReadRegionAsync(region, offset, _value.AsMemory(0, 1), default);
+        return _value[0];
+    }
+
+    protected async Task WriteByteAsync(int region, ulong offset, byte value)
+    {
+        _registers.Operations++;
+        _value[0] = value;
+        await Device.WriteRegionAsync(region, offset, _value.AsMemory(0, 1), default);
+    }
 
     protected async Task<ulong> ReadAsync(ulong register)
     {
@@ -164,14 +200,7 @@ internal abstract class DeviceDriver : IAsyncDisposable
     {
         try
         {
-            ulong step = _registers.Step;
-            if (step > 0) await ExpectAsync(DeviceRegisters.Scratch, PageStamp.Mix(step, 1));
-            await WriteAsync(DeviceRegisters.Scratch, PageStamp.Mix(step + 1, 1));
-            _registers.Step = step + 1;
-            await StepModelAsync(step);
-            ulong errors = await ReadAsync(DeviceRegisters.Errors);
-            if (errors != _registers.DeviceErrors) _registers.Errors++;
-            _registers.DeviceErrors = errors;
+            await StepDeviceAsync(_registers.Step);
         }
         catch (DeviceRefusedException)
         {

@@ -37,7 +37,7 @@ public static class GuestAdmission
                     $"choose one of {Known(config)}, or add it to {host}'s configuration",
                     device.Name, template, "none", ReasonSides.Destination));
             else if (device.Template is { } allowed && Find(configuration, device.Name) is { } given
-                && config.Templates[allowed] is { Command: null } made && Problem(made, given) is { } problem)
+                && config.Templates[allowed] is { Model: not null } made && Problem(made, given) is { } problem)
                 reasons.Add(new Reason(
                     ConfigurationCode, $"{device.Path}: {host} cannot create device '{device.Name}' as it is on its source: {problem}",
                     $"choose a host whose template '{allowed}' allows it, or give the guest's device other values when it next starts",
@@ -59,8 +59,11 @@ public static class GuestAdmission
         [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template], Find(configuration, device.Name)))]);
 
     /// <summary>A device that comes from another host is made with the values it has there, so no version of it is expanded again; model
-    /// and command are this host's own, always. A command takes no values: whether its device fits is that device's to say at save_setup.</summary>
-    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => template.Command is not null
+    /// and command are this host's own, always. A command and the kernel take no values: whether their device fits is that device's to say at save_setup.</summary>
+    private static LaunchDevice Resolve(DeviceSpec device, DeviceTemplate template, DeviceConfiguration? source) => template.Vfio is { } kernel
+        ? new(device.Name, null, DeviceTemplate.NoParameters, device.PeerToPeer ?? [], PeerToPeerRemovable: device.PeerToPeerRemovable,
+            Vfio: new LaunchKernelDevice(kernel.Device ?? Guid.NewGuid().ToString(), kernel.Type, kernel.Parent))
+        : template.Command is not null
         ? new(device.Name, null, DeviceTemplate.NoParameters, device.PeerToPeer ?? [], Command: template.Command,
             PeerToPeerRemovable: device.PeerToPeerRemovable)
         : new(

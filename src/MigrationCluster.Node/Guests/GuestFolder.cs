@@ -4,8 +4,10 @@ using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Node.Guests;
 
-/// <summary>The files of one guest on this host. The fence file and its lock are never removed: epochs only grow.</summary>
-public sealed class GuestFolder(string path)
+/// <summary>The files of one guest on this host, and the kernel devices its launch file names. The fence file and its lock are never removed:
+/// epochs only grow.</summary>
+/// <param name="sysfs">root of the tree that mediated devices are created and removed in.</param>
+public sealed class GuestFolder(string path, string sysfs)
 {
     private const int TailLines = 12;
     private static readonly JsonSerializerOptions Indented = new(Json.Requests) { WriteIndented = true };
@@ -40,12 +42,15 @@ public sealed class GuestFolder(string path)
         string file = System.IO.Path.Combine(path, GuestFiles.LaunchSpec);
         File.WriteAllText(file + ".tmp", JsonSerializer.Serialize(spec, Indented) + "\n");
         File.Move(file + ".tmp", file);
+        KernelDevices.Create(spec, sysfs);
     }
 
-    /// <summary>Removes what a dead process leaves: sockets, process ids, its launch file.</summary>
+    /// <summary>Removes what a dead process leaves: the mediated devices made for it, sockets, process ids, its launch file.</summary>
+    /// <exception cref="IOException">a mediated device cannot be removed; the launch file that names it stays.</exception>
     public void Clear()
     {
         if (!Directory.Exists(path)) return;
+        if (ReadLaunch() is { } launch) KernelDevices.Remove(launch, sysfs);
         foreach (string file in Directory.EnumerateFiles(path))
             if (IsLeftover(System.IO.Path.GetFileName(file)))
                 File.Delete(file);

@@ -26,6 +26,7 @@ public sealed class GuestHost(
     private readonly Lock _lock = new();
     private readonly Dictionary<GuestName, HostedGuest> _guests = [];
     private readonly Dictionary<GuestName, int> _launchingMiB = [];
+    private readonly Dictionary<GuestName, IReadOnlyList<LaunchKernelDevice>> _launchingKernelDevices = [];
     private readonly Dictionary<GuestName, SemaphoreSlim> _turns = [];
     private readonly CancellationTokenSource _stop = new();
 
@@ -53,7 +54,7 @@ public sealed class GuestHost(
     /// <param name="configuration">of its devices where it would come from; null: the templates' own.</param>
     /// <returns>every reason why not.</returns>
     public IReadOnlyList<Reason> Admit(string specJson, IReadOnlyList<DeviceConfiguration>? configuration = null) =>
-        GuestAdmission.Check(SpecReader.Read(specJson), node.Name, config, FreeMiB, data, configuration);
+        Admit(SpecReader.Read(specJson), configuration);
 
     /// <summary>Launches a guest process and waits until its endpoints listen.</summary>
     /// <param name="specJson">the guest spec as the operator wrote it; this host resolves its templates.</param>
@@ -67,21 +68,24 @@ public sealed class GuestHost(
     {
         var draft = SpecReader.Read(specJson);
         HostedGuest? living = null;
+        LaunchSpec launch;
         lock (_lock)
         {
             if (draft.Name is { } name && _guests.TryGetValue(new GuestName(name), out living)
                 && living.Spec.Epoch == fence.Epoch.Value && living.Spec.Incoming == incoming)
                 return living;
-            var reasons = GuestAdmission.Check(draft, node.Name, config, FreeMiB, data, configuration).ToList();
+            var reasons = Admit(draft, configuration);
             if (living is not null || (draft.Name is { } busy && _launchingMiB.ContainsKey(new GuestName(busy))))
                 reasons.Add(new Reason(
                     ErrorCodes.GuestExists, $"guest {draft.Name} already has a process on {node.Name}",
                     "stop that guest first, or choose another name"));
             if (reasons.Count > 0) return Refused(draft.Name, reasons);
             _launchingMiB[new GuestName(draft.Name!)] = draft.MemoryMiB!.Value;
+            launch = GuestAdmission.Resolve(draft.Spec!, config, fence, incoming, configuration) with { Owner = owner };
+            _launchingKernelDevices[new GuestName(draft.Name!)] = [.. KernelDevices.Of(launch)];
         }
 
-        return await LaunchReservedAsync(draft.Spec!, fence, incoming, configuration, owner, cancellationToken);
+        return await LaunchReservedAsync(launch, fence, incoming, cancellationToken);
     }
 
     /// <summary>Kills a guest's process and device servers, unless they belong to somebody newer; returns when all are dead, their leftover
@@ -123,7 +127,7 @@ public sealed class GuestHost(
         }
 
         if (Find(guest) is { } hosted) await hosted.Ended.WaitAsync(cancellationToken);
-        else new GuestFolder(directory).Clear();
+        else new GuestFolder(directory, config.Sysfs).Clear();
     }
 
     /// <summary>Adopts what lives, and finishes what died while no daemon watched.</summary>
@@ -131,7 +135,7 @@ public sealed class GuestHost(
     {
         foreach (string directory in Directory.EnumerateDirectories(data.Guests))
         {
-            var folder = new GuestFolder(directory);
+            var folder = new GuestFolder(directory, config.Sysfs);
             var main = ProcessTable.Of(directory).FirstOrDefault(task => task.Main);
             if (main is not null && folder.IsReady && folder.ReadLaunch() is { } spec)
             {
@@ -155,17 +159,26 @@ public sealed class GuestHost(
 
     public void Dispose() => _stop.Dispose();
 
-    private async Task<Answer<HostedGuest>> LaunchReservedAsync(
-        GuestSpec spec, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration, LaunchOwner? owner,
-        CancellationToken cancellationToken)
+    private List<Reason> Admit(SpecDraft draft, IReadOnlyList<DeviceConfiguration>? configuration)
     {
-        var name = new GuestName(spec.Name);
+        List<LaunchKernelDevice> taken;
+        lock (_lock) taken = [.. _guests.Values.SelectMany(guest => KernelDevices.Of(guest.Spec)), .. _launchingKernelDevices.Values.SelectMany(devices => devices)];
+        return
+        [
+            .. GuestAdmission.Check(draft, node.Name, config, FreeMiB, data, configuration),
+            .. KernelDevices.Check(draft, node.Name, config, taken),
+        ];
+    }
+
+    private async Task<Answer<HostedGuest>> LaunchReservedAsync(
+        LaunchSpec launch, Fence fence, bool incoming, CancellationToken cancellationToken)
+    {
+        var name = new GuestName(launch.Guest);
         try
         {
             using var turn = await TakeTurnAsync(name, cancellationToken);
-            var folder = new GuestFolder(data.Guest(name));
+            var folder = new GuestFolder(data.Guest(name), config.Sysfs);
             if (CheckFence(name, folder, fence, incoming) is { } refusal) return refusal;
-            var launch = GuestAdmission.Resolve(spec, config, fence, incoming, configuration) with { Owner = owner };
             var process = await StartAsync(folder, launch, cancellationToken);
             logger.LogInformation(
                 "guest {Guest} {Role} at {Fence}, process {Process}", name, incoming ? "incoming" : "started", fence, process.Id);
@@ -182,7 +195,11 @@ public sealed class GuestHost(
         }
         finally
         {
-            lock (_lock) _launchingMiB.Remove(name);
+            lock (_lock)
+            {
+                _launchingMiB.Remove(name);
+                _launchingKernelDevices.Remove(name);
+            }
         }
     }
 
@@ -243,7 +260,7 @@ public sealed class GuestHost(
             logger.LogInformation("guest {Guest}'s process {Process} has ended", guest.Name, guest.Process.Id);
             while (Look(guest, () => KillWhatIsLeft(guest)))
                 await tick.WaitForNextTickAsync(_stop.Token);
-            new GuestFolder(guest.Directory).Clear();
+            new GuestFolder(guest.Directory, config.Sysfs).Clear();
         }
         catch (OperationCanceledException)
         {
@@ -279,7 +296,7 @@ public sealed class GuestHost(
         return left.Count > 0;
     }
 
-    private string GuestFolderLog(GuestName guest) => new GuestFolder(data.Guest(guest)).Log;
+    private string GuestFolderLog(GuestName guest) => new GuestFolder(data.Guest(guest), config.Sysfs).Log;
 
     private static HttpRefusal Refused(string? guest, List<Reason> reasons) => new(
         reasons.Any(reason => reason.Code == ErrorCodes.BadSpec) ? 400 : 409,

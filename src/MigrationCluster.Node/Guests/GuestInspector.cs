@@ -23,7 +23,7 @@ public static class GuestInspector
         {
             var name = new DeviceName(device.Name);
             return new HostedDeviceState(
-                name, device.Model ?? LaunchDevice.Foreign, await DeviceStateAsync(guest, name, cancellationToken), groups[device.Name]);
+                name, device.Kind, await DeviceStateAsync(guest, name, cancellationToken), groups[device.Name]);
         }));
         try
         {

@@ -14,7 +14,7 @@ internal static class GuestLauncher
     private const string RuntimeDiagnostics = "DOTNET_EnableDiagnostics";
 
     /// <summary>How long a guest process may take until its sockets listen.</summary>
-    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(55);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Starts it and waits until it is ready. Leaves no process behind when it fails.</summary>

@@ -82,11 +82,25 @@ public sealed record NodeConfig(
 /// <param name="Parameters">of the model; an absent one is off.</param>
 /// <param name="Version">a version of the model, an alias of parameter values; explicit <paramref name="Parameters"/> win.</param>
 /// <param name="Command">a vfio-user server to start instead of a model, as in <see cref="LaunchDevice.Command"/>.</param>
+/// <param name="Vfio">a device of this host's kernel instead of a model.</param>
 public sealed record DeviceTemplate(
     string? Model = null, IReadOnlyDictionary<string, string>? Parameters = null, string? Version = null,
-    IReadOnlyList<string>? Command = null)
+    IReadOnlyList<string>? Command = null, KernelTemplate? Vfio = null)
 {
     internal static readonly IReadOnlyDictionary<string, string> NoParameters = new Dictionary<string, string>();
 
-    internal string? Problem() => DeviceTemplates.Problem(Model, Version, Parameters ?? NoParameters, Command);
+    internal string? Problem() =>
+        DeviceTemplates.Problem(Model, Version, Parameters ?? NoParameters, Command, Vfio is not null) ?? Vfio?.Problem();
+}
+
+/// <param name="Type">a mediated type, e.g. mtty-2: a device of it is created for each launch, and removed when that has ended.</param>
+/// <param name="Parent">the device it is created from, by its name in class/mdev_bus; null: any that has an instance left.</param>
+/// <param name="Device">instead of a type, a device that exists: UUID of a mediated device, or address of a PCI function. One guest at a time has it.</param>
+public sealed record KernelTemplate(string? Type = null, string? Parent = null, string? Device = null)
+{
+    internal string? Problem() =>
+        Type is null == Device is null ? "vfio has either a type, of which devices are created, or a device that exists"
+        : Device is not null && Parent is not null ? "vfio.parent is a type's; a device that exists has its parent"
+        : (Type ?? Parent) is { } name && (name.Contains('/', StringComparison.Ordinal) || name is "" or "." or "..") ? $"vfio names '{name}', which is no name in sysfs"
+        : null;
 }

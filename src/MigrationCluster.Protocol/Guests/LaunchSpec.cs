@@ -35,6 +35,7 @@ public sealed record LaunchVcpus(int Count, string Pattern, int DirtyRateMiBps, 
 /// <param name="Command">program and arguments of a vfio-user server that somebody else wrote, instead of a model; <c>{socket}</c> in it
 /// becomes the path it is to listen on.</param>
 /// <param name="PeerToPeerRemovable">its P2P mappings may be removed while a migration has the guest stand still.</param>
+/// <param name="Vfio">a device of this host's kernel instead of a model; null: it is none.</param>
 public sealed record LaunchDevice(
     string Name,
     string? Model,
@@ -42,14 +43,24 @@ public sealed record LaunchDevice(
     IReadOnlyList<string> PeerToPeer,
     string? Version = null,
     IReadOnlyList<string>? Command = null,
-    bool PeerToPeerRemovable = false)
+    bool PeerToPeerRemovable = false,
+    LaunchKernelDevice? Vfio = null)
 {
     /// <summary>What stands for the path of the socket in a command.</summary>
     public const string SocketPlaceholder = "{socket}";
 
     /// <summary>What to call a device by whose model nobody here knows.</summary>
     public const string Foreign = "foreign";
+
+    /// <summary>What to call its kind.</summary>
+    public string Kind => Model ?? (Vfio is { } kernel ? kernel.MediatedType ?? "vfio" : Foreign);
 }
+
+/// <summary>A device that the guest process opens in this host's kernel.</summary>
+/// <param name="Device">UUID of a mediated device, or address of a PCI function.</param>
+/// <param name="MediatedType">the type this mediated device is created from for this launch, and removed with it; null: it was there before.</param>
+/// <param name="Parent">the device it is created from; null: any that has an instance left.</param>
+public sealed record LaunchKernelDevice(string Device, string? MediatedType = null, string? Parent = null);
 
 /// <summary>The files of a guest's directory on a host. All names are short: socket paths end at 107 bytes.</summary>
 public static class GuestFiles

@@ -13,6 +13,9 @@ public static class Errno
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int ENOTTY = 25;
+    public const int ENOSPC = 28;
+    public const int ENOMSG = 42;
     public const int EPROTO = 71;
     public const int EOPNOTSUPP = 95;
     public const int ENOTCONN = 107;
@@ -31,6 +34,9 @@ public static class Errno
         EEXIST => nameof(EEXIST),
         ENODEV => nameof(ENODEV),
         EINVAL => nameof(EINVAL),
+        ENOTTY => nameof(ENOTTY),
+        ENOSPC => nameof(ENOSPC),
+        ENOMSG => nameof(ENOMSG),
         EPROTO => nameof(EPROTO),
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         ENOTCONN => nameof(ENOTCONN),
