@@ -25,7 +25,7 @@ vm_boot() {
         -netdev "user,id=host,restrict=on$forward" -device virtio-net-pci,netdev=host,romfile= \
         -virtfs "local,path=$app,mount_tag=app,security_model=none,readonly=on" \
         -virtfs "local,path=$work/$name,mount_tag=share,security_model=none" \
-        </dev/null >"$work/$name.qemu" 2>&1 &
+        </dev/null >"$work/$name.qemu" 2>&1 9>&- &
     echo $! >"$work/$name.pid"
     echo 0 >"$work/$name.requests"
 }
