@@ -32,7 +32,7 @@ probe() {
         done')
     local status=$?
     echo "$said"
-    [ $status -eq 0 ] && [ "$(grep -c 'StopCopy, P2P, PreCopy' <<<"$said")" -eq 2 ] &&
+    [ $status -eq 0 ] && [ "$(grep -c '^capabilities StopCopy, P2P, PreCopy$' <<<"$said")" -eq 2 ] &&
         grep -q '^stop-copy-bytes 60$' <<<"$said" && grep -q '^stop-copy-bytes 96$' <<<"$said"
 }
 
