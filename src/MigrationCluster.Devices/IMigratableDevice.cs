@@ -6,7 +6,7 @@ namespace MigrationCluster.Devices;
 
 /// <summary>
 /// One device that follows the VFIO migration model, wherever it lives: an emulated model in this process, a
-/// vfio-user server, a relay in a guest process, later the kernel. Every implementation passes one contract suite.
+/// vfio-user server, a relay in a guest process, or a device of the kernel. Every implementation passes one contract suite.
 /// </summary>
 /// <remarks>
 /// Nothing defaults to success: what a device cannot do throws <see cref="DeviceRefusedException"/> (it said no, with an errno).

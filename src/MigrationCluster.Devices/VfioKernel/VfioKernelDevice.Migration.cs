@@ -113,8 +113,9 @@ public sealed partial class VfioKernelDevice
 
     private void Reset()
     {
-        if (!Shape.CanReset) throw KernelRefusals.Unsupported(Id, $"it is in {_state} and its driver cannot reset it", Errno.EOPNOTSUPP);
-        Check(VfioUapi.Reset(_device), "DEVICE_RESET");
+        // Whatever its flag says: mtty has none and resets all the same, as every driver that migrates has to.
+        int result = VfioUapi.Reset(_device);
+        if (result < 0) throw KernelRefusals.Unsupported(Id, $"it is in {_state} and its driver does not reset it", -result);
         var state = ReadState();
         EndSession(state);
         _loadFailed = false;
@@ -129,6 +130,7 @@ public sealed partial class VfioKernelDevice
         // Drivers without migration answer ENOTTY. A driver that says anything else is not trusted with a migration either.
         _log(result < 0 ? $"does not migrate ({Errno.Name(-result)})" : $"migrates: {_capabilities}");
         if (!_capabilities.HasFlag(MigrationCapabilities.StopCopy)) _capabilities = MigrationCapabilities.None;
+        else Shape = Shape with { CanReset = true };
     }
 
     /// <summary>An owner that died may have left the device anywhere. Loading a device that still is Resuming from then is an oops on some kernels.</summary>

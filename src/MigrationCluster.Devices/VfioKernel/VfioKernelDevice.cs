@@ -113,7 +113,7 @@ public sealed partial class VfioKernelDevice : IMigratableDevice, IDescribedDevi
         Shape = new DeviceShape((info.Flags & VfioUapi.DeviceInfo.ResetFlag) != 0, regions, interrupts);
         _log($"regions {string.Join(' ', regions.Select(region => $"{region.Index}:{region.SizeBytes}"))}, "
             + $"interrupts {string.Join(' ', interrupts.Select(interrupt => $"{interrupt.Index}:{interrupt.Count}"))}, "
-            + (Shape.CanReset ? "can be reset" : "cannot be reset"));
+            + (Shape.CanReset ? "can be reset" : "without the flag for reset"));
     }
 
     // Regions.

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace MigrationCluster.Guest.Processes;
 
 /// <summary>What a device server writes to its standard error: passed on to this process's own, the guest's log, and the last lines kept.</summary>
@@ -9,8 +11,12 @@ internal sealed class ServerOutput
 
     private readonly Queue<string> _lines = new();
     private readonly Task _reading;
+    private long _lastLine = Stopwatch.GetTimestamp();
 
     public ServerOutput(StreamReader error) => _reading = Task.Run(() => PassOnAsync(error));
+
+    /// <summary>Since its last line; since it was started, before the first.</summary>
+    public TimeSpan Silence => Stopwatch.GetElapsedTime(Interlocked.Read(ref _lastLine));
 
     /// <summary>The last lines, in one; of a server that has ended, all it wrote.</summary>
     public async Task<string> TailAsync()
@@ -25,6 +31,7 @@ internal sealed class ServerOutput
         {
             while (await error.ReadLineAsync() is { } line)
             {
+                Interlocked.Exchange(ref _lastLine, Stopwatch.GetTimestamp());
                 await Console.Error.WriteLineAsync(line);
                 lock (_lines)
                 {
