@@ -4,12 +4,15 @@ port=$((20000 + RANDOM % 20000))
 export MC_COORDINATOR=https://127.0.0.1:$port MC_CERTS=$work/certs/operator-lane
 migctl() { "$app/migctl" "$@"; }
 
-scenario() {
+devices() {
     vm_boot a 10.9.0.1 52:54:00:00:00:01 listen "$port"
     vm_boot b 10.9.0.2 52:54:00:00:00:02 connect
     check 'two kernels boot and load mtty' both_boot &&
-        check 'mtty-1 and mtty-2 are probed: states, stream sizes' probe &&
-        check 'two daemons, mutual TLS between the kernels' cluster &&
+        check 'mtty-1 and mtty-2 are probed: states, stream sizes' probe
+}
+
+migration() {
+    check 'two daemons, mutual TLS between the kernels' cluster &&
         check 'a guest starts with an mtty-1 and an mtty-2 that were made for it' start_guest &&
         check 'it migrates from one kernel to the other' migrate &&
         check 'every register, FIFO byte and page is as the guest left it' guest_is_whole &&
