@@ -20,7 +20,7 @@ migration() {
 }
 
 both_boot() {
-    vm_wait a && vm_wait b && vm_exec a 'uname -r; ls /sys/class/mdev_bus/mtty/mdev_supported_types' && vm_exec b 'ping -c 1 -q 10.9.0.1'
+    vm_wait a && vm_wait b && vm_exec a 'uname -r; ls /sys/class/mdev_bus/mtty/mdev_supported_types' && vm_exec b 'for n in 1 2 3 4 5 6; do ping -c 1 -W 10 -q 10.9.0.1 && exit; done; exit 1'
 }
 
 probe() {

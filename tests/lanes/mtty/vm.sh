@@ -1,6 +1,6 @@
 # Two virtual machines under software emulation, joined by a network of their own. Sourced by `run` and by whoever wants to look around:
 #
-#   vm_boot NAME ADDRESS MAC listen|connect [PORT]   boots VM NAME; PORT of this machine's loopback leads to its port 7101
+#   vm_boot NAME ADDRESS MAC listen|connect [PORT]   boots VM NAME (`a` listens and boots first); PORT of this machine's loopback leads to its port 7101
 #   vm_wait NAME                                     until its init waits for requests
 #   vm_exec NAME SCRIPT                              runs the script in it: prints its output, returns its exit status
 #   vm_alive NAME                                    whether its QEMU runs
@@ -13,6 +13,7 @@ vm_boot() {
     local name=$1 address=$2 mac=$3 role=$4 port=${5:-} server=off forward=
     [ "$role" = listen ] && server=on
     [ -n "$port" ] && forward=,hostfwd=tcp:127.0.0.1:$port-:7101
+    [ "$role" = listen ] || while [ ! -S "$work/net.sock" ] && vm_alive a; do sleep 0.1; done
     mkdir -p "$work/$name"
     mkfifo "$work/$name.bell.in" "$work/$name.bell.out"
     # A session each: the scheduler shares the CPUs out between sessions, and one shell's jobs would have a single share.
