@@ -24,7 +24,7 @@ public sealed class ClusterClient : IDisposable
             BaseAddress = coordinator,
             DefaultRequestVersion = HttpVersion.Version20,
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            Timeout = TimeSpan.FromSeconds(100),
+            Timeout = TimeSpan.FromSeconds(130),
         };
         _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString());
     }

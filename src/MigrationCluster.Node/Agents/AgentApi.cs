@@ -17,7 +17,7 @@ namespace MigrationCluster.Node.Agents;
 public sealed class AgentApi : IAgentApi
 {
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(120);
 
     private readonly HostName _agent;
     private readonly string? _refusal;

@@ -13,9 +13,10 @@ internal static class GuestLauncher
 
     private const string RuntimeDiagnostics = "DOTNET_EnableDiagnostics";
 
-    /// <summary>How long a guest process may take until its sockets listen.</summary>
-    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
+    /// <summary>How long a guest process may take until its sockets listen. One that ends is noticed at once; this is for one that hangs, and
+    /// longer than it gives its own device servers, so that it can say which.</summary>
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Starts it and waits until it is ready. Leaves no process behind when it fails.</summary>
     /// <exception cref="IOException">it ended or was not ready in time; carries the last lines of its log.</exception>

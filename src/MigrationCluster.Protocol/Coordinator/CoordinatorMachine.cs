@@ -32,7 +32,7 @@ public sealed class CoordinatorMachine
     /// <summary>How long a paused, not yielded guest waits before it keeps itself.</summary>
     public static readonly TimeSpan PauseDeadline = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan PreparingLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan PreparingLimit = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan NegotiatingLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>After which a source that has not released its copy is reported as residue (and asked on).</summary>
