@@ -53,6 +53,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                     catch (ApiException error)
                     {
                         last = error.Message;
+                        await StartAgainAsync(guest, error, within.Token);
                     }
                 }
             }
@@ -100,6 +101,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
             catch (ApiException error)
             {
                 if (error.HttpStatus != ApiException.Unreachable) _refusals.AddOrUpdate(error.Error.Code, 1, (_, count) => count + 1);
+                await StartAgainAsync(guest, error, stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -107,6 +109,21 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(random.Next(100, 1200)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>One that was stopped to be replaced, and whose start then failed, is nowhere: it is tried again.</summary>
+    private async Task StartAgainAsync(string guest, ApiException why, CancellationToken cancel)
+    {
+        if (why.Error.Code != ErrorCodes.GuestUnknown || !cluster.Sacrificed.ContainsKey(guest)) return;
+        try
+        {
+            await cluster.StartGuestAsync(guest, cancel);
+            Interlocked.Increment(ref _replaced);
+        }
+        catch (Exception error) when (error is ApiException or OperationCanceledException)
+        {
+            // The next turn tries again, and healing says so when none has done it.
         }
     }
 

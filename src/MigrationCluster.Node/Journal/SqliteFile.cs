@@ -62,9 +62,19 @@ public sealed class SqliteFile : IDisposable
         }
 
         using var transaction = db.BeginTransaction();
-        var result = body(db, transaction);
-        transaction.Commit();
-        return result;
+        try
+        {
+            var result = body(db, transaction);
+            transaction.Commit();
+            return result;
+        }
+        catch (SqliteException) when (SQLitePCL.raw.sqlite3_get_autocommit(db.Handle) != 0)
+        {
+            // A commit that finds the disk full is rolled back by SQLite itself, and the provider does not notice: its own rollback fails then, and
+            // with it every later transaction of this connection. One that has begun can be rolled back.
+            SQLitePCL.raw.sqlite3_exec(db.Handle, "BEGIN");
+            throw;
+        }
     });
 
     /// <exception cref="IOException">the file could not be read.</exception>
