@@ -9,6 +9,7 @@ var parsed = new RootCommand("mc-chaos breaks MigrationCluster on purpose and ju
     ExploreCommand.Create(),
     SimulateCommand.Create(),
     TracesCommand.Create(),
+    RecordCommand.Create(),
     ChaosCommand.Create(),
     ChaosCommand.CreateInside(),
     ShrinkCommand.Create(),

@@ -13,6 +13,10 @@ public interface IDeviceStateSink
     /// there. Bytes of an earlier connection may still be on their way to the device; they come again and are the same.</summary>
     ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken);
 
+    /// <summary>Memory in which a device's chunks wait until they are handed on, for a sink whose way to the device passes through shared
+    /// memory. Asked for once a device and connection.</summary>
+    Memory<byte> NewBuffer(int sizeBytes) => GC.AllocateUninitializedArray<byte>(sizeBytes);
+
     /// <summary>Bytes that passed their integrity check.</summary>
     /// <param name="data">valid until the call ends.</param>
     ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken);

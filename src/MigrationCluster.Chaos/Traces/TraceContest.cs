@@ -15,7 +15,8 @@ internal static class TraceContest
     /// <summary>Hosts learn from one migration to the next; after so many come others, with costs of their own, of which nothing is known.</summary>
     private const int MigrationsOfTwoHosts = 250;
 
-    public static IReadOnlyList<TraceResult> Run(int firstSeed, int count, CancellationToken cancel)
+    /// <param name="recorded">guests to take in turn; none: generated ones.</param>
+    public static IReadOnlyList<TraceResult> Run(int firstSeed, int count, CancellationToken cancel, params IReadOnlyList<RecordedWrites> recorded)
     {
         var results = new List<TraceResult>();
         var records = new List<BlackoutRecord>();
@@ -23,7 +24,10 @@ internal static class TraceContest
         for (int i = 0; i < count && !cancel.IsCancellationRequested; i++)
         {
             if (i > 0 && i % MigrationsOfTwoHosts == 0) (hosts, records) = (BlackoutCosts.OfHosts(new Random(firstSeed + i)), []);
-            var trace = new TraceMaker(firstSeed + i).Make(TraceMaker.Kinds[i % TraceMaker.Kinds.Count], hosts);
+            var maker = new TraceMaker(firstSeed + i);
+            var trace = recorded.Count > 0
+                ? maker.Make(recorded[i % recorded.Count], hosts)
+                : maker.Make(TraceMaker.Kinds[i % TraceMaker.Kinds.Count], hosts);
             var costs = CostLearner.Learn(records, "", "");
             var policy = new ConvergencePolicy(trace.Limit);
             var ours = Outcome.Of(trace, new OurRule(costs, policy));

@@ -16,7 +16,7 @@ internal sealed class TraceMaker(int seed)
     {
         double link = Between(300, 2000) * MiB, ram = Between(1, 8) * GiB;
         var limit = TimeSpan.FromMilliseconds(LimitsMs[_random.Next(LimitsMs.Length)]);
-        var streams = new List<WriteStream> { Hot(Between(4, 32) * MiB, Between(0.2, 2) * MiB) }; // what an idle system does
+        var streams = new List<IWrites> { Hot(Between(4, 32) * MiB, Between(0.2, 2) * MiB) }; // what an idle system does
         switch (kind)
         {
             case "hot set":
@@ -40,6 +40,15 @@ internal sealed class TraceMaker(int seed)
         return new GuestTrace(
             kind, (long)ram, limit, streams, Noisy(link, Between(0.05, 0.3)),
             [.. Enumerable.Range(0, devices).Select(number => Device(number, link))], pair.Drawn(_random));
+    }
+
+    /// <summary>A recorded guest, over a link that takes half a second to ten for all of it.</summary>
+    public GuestTrace Make(RecordedWrites recorded, BlackoutCosts pair)
+    {
+        double link = recorded.RamBytes / Between(0.5, 10);
+        var limit = TimeSpan.FromMilliseconds(LimitsMs[_random.Next(LimitsMs.Length)]);
+        return new GuestTrace(
+            $"recorded {recorded.Guest}", recorded.RamBytes, limit, [recorded], Noisy(link, Between(0.05, 0.3)), [], pair.Drawn(_random));
     }
 
     private TracedDevice Device(int number, double link)

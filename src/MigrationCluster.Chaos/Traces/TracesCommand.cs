@@ -12,15 +12,22 @@ internal static class TracesCommand
     {
         var count = new Option<int>("--count") { Description = "How many traces.", DefaultValueFactory = _ => 1000 };
         var seed = new Option<int>("--seed") { Description = "Of the first trace.", DefaultValueFactory = _ => 1 };
+        var recorded = new Option<FileInfo[]>("--recorded")
+        {
+            Description = "Files of `mc-chaos record`: these guests, in turn, instead of generated ones.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [],
+        };
         var command = new Command("traces",
-            "Has generated guests migrate under our switchover rule, under those of QEMU and KubeVirt as they are published, and under one that knows what " +
+            "Has generated guests, or recorded ones, migrate under our switchover rule, under those of QEMU and KubeVirt as they are published, and under one that knows what " +
             "comes; prints what each sent, how long the guests stood still, and how often the limit was exceeded. The same seeds give the same figures.")
-        { count, seed };
-        command.SetAction((parsed, cancel) => Task.Run(() => Run(parsed.GetValue(seed), parsed.GetValue(count), cancel), cancel));
+        { count, seed, recorded };
+        command.SetAction((parsed, cancel) =>
+            Task.Run(() => Run(parsed.GetValue(seed), parsed.GetValue(count), parsed.GetValue(recorded)!, cancel), cancel));
         return command;
     }
 
-    private static int Run(int first, int count, CancellationToken cancel)
+    private static int Run(int first, int count, FileInfo[] files, CancellationToken cancel)
     {
         if (count < 1)
         {
@@ -28,23 +35,34 @@ internal static class TracesCommand
             return 2;
         }
 
-        var results = TraceContest.Run(first, count, cancel);
-        Print(results);
+        RecordedWrites[] recorded;
+        try
+        {
+            recorded = [.. files.Select(file => RecordedWrites.Read(file.FullName))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+        {
+            Console.Error.WriteLine($"mc-chaos: {e.Message}");
+            return 2;
+        }
+
+        Print(TraceContest.Run(first, count, cancel, recorded));
         return cancel.IsCancellationRequested ? 130 : 0;
     }
 
     private static void Print(IReadOnlyList<TraceResult> results)
     {
         var feasible = results.Where(result => result.Oracle is not null).ToList();
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{results.Count} traces ({string.Join(", ", TraceMaker.Kinds)}), limits of 300, 500 and 1000 ms; {feasible.Count} can keep their limit, by who knows what comes"));
+        var kinds = results.Select(result => result.Trace.Kind).Distinct().ToList();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{results.Count} traces ({string.Join(", ", kinds)}), limits of 300, 500 and 1000 ms; {feasible.Count} can keep their limit, by who knows what comes"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"",-26} {"paused",6} {"gave up",7} {"over limit",10} {"downtime p50",12} {"p95 ms",8} {"GiB, all",9} {"to oracle p50",13} {"p95",6}"));
         foreach (string rule in (string[])[Ours, OursSwitches, Qemu, KubeVirt]) PrintRule(results, feasible, rule);
         var oracle = feasible.Select(result => result.Oracle!).ToList();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"oracle",-26} {oracle.Count,6} {results.Count - oracle.Count,7} {0,10} {Quantile(oracle.Select(o => o.Downtime!.Value), 0.5),12:0} {Quantile(oracle.Select(o => o.Downtime!.Value), 0.95),8:0}"));
-        foreach (string kind in TraceMaker.Kinds)
+        foreach (string kind in kinds)
         {
             var ofKind = feasible.Where(result => result.Trace.Kind == kind).ToList();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {kind,-12} {ofKind.Count,4} feasible; ours paused {ofKind.Count(result => result.Of[Ours].Downtime is not null),4}, bytes to oracle p95 {Quantile(ofKind.Where(Paused).Select(result => (double)result.Of[Ours].Bytes / result.Oracle!.Bytes), 0.95):0.00}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {kind,-20} {ofKind.Count,4} feasible; ours paused {ofKind.Count(result => result.Of[Ours].Downtime is not null),4}, bytes to oracle p95 {Quantile(ofKind.Where(Paused).Select(result => (double)result.Of[Ours].Bytes / result.Oracle!.Bytes), 0.95):0.00}"));
         }
 
         Compare(results, Qemu);

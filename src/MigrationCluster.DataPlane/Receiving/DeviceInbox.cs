@@ -22,7 +22,7 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
     private readonly AsyncSignal _filled = new();
     private readonly Place[] _places = [.. Enumerable.Range(0, Places).Select(number => new Place(number))];
     private readonly int _device = standing.Device;
-    private byte[]? _bytes; // of all places; null until a chunk comes
+    private Memory<byte> _bytes; // of all places; empty until a chunk comes
     private int _oldest, _count;
     private ulong _accepted = standing.Bytes;
     private uint _crc = standing.Crc32C;
@@ -112,7 +112,7 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
     {
         FrameKind.DeviceChunk => sink.WriteAsync(
             _device, place.Header.First,
-            _bytes.AsMemory(place.Number * PlaceBytes, (together - 1) * PlaceBytes + _places[place.Number + together - 1].Length), funnel.Stopping),
+            _bytes.Slice(place.Number * PlaceBytes, (together - 1) * PlaceBytes + _places[place.Number + together - 1].Length), funnel.Stopping),
         FrameKind.InitialBytesEnd => sink.EndInitialBytesAsync(_device, funnel.Stopping),
         _ => sink.EndAsync(_device, place.Header.First, (uint)place.Header.Count, funnel.Stopping),
     };
@@ -151,8 +151,8 @@ internal sealed class DeviceInbox(DeviceStream standing, IDeviceStateSink sink, 
         if (place.Length > 0)
         {
             place.Check = System.Buffers.Binary.BinaryPrimitives.ReadUInt32LittleEndian(payload);
-            _bytes ??= GC.AllocateUninitializedArray<byte>(Places * PlaceBytes);
-            place.Computed = Crc32C.Copy(payload[sizeof(uint)..], _bytes.AsSpan(place.Number * PlaceBytes, place.Length));
+            if (_bytes.IsEmpty) _bytes = sink.NewBuffer(Places * PlaceBytes);
+            place.Computed = Crc32C.Copy(payload[sizeof(uint)..], _bytes.Span.Slice(place.Number * PlaceBytes, place.Length));
         }
         lock (_lock) _count++;
         _filled.Set();

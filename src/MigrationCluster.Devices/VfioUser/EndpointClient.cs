@@ -64,15 +64,29 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
 
     public async ValueTask<int> ReadStreamAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        int size = Math.Min(buffer.Length, MaxTransferBytes);
-        byte[] head = new byte[StreamRange.Size];
-        new StreamRange(offset, (uint)size).Write(head);
-        int read = await ReadStreamBytesAsync(
-            (ushort)ExtensionCommand.ReadStream, head, buffer[..size],
-            static head => StreamRange.TryRead(head, out var range) ? range.SizeBytes : uint.MaxValue, cancellationToken);
-        return StreamRange.TryRead(head, out var range) && range.Offset == offset
-            ? read
-            : throw Broken($"answered a stream read at {offset} with {range.SizeBytes} bytes at {range.Offset}");
+        var (at, bytes) = await ReadAsync(offset, buffer, cancellationToken);
+        return at == offset ? bytes : throw Broken($"answered a stream read at {offset} with {bytes} bytes at {at}");
+    }
+
+    /// <summary>Goes on where the last read of this connection ended, also while that is still under way: so a device has its next command
+    /// when it has done one, however long the reader takes.</summary>
+    /// <returns>the stream offset, and bytes read; see <see cref="IMigrationEndpoint.ReadStreamAsync"/>.</returns>
+    /// <exception cref="DeviceRefusedException">EINVAL: nothing was read before, or a guest process of an earlier release.</exception>
+    public ValueTask<(ulong Offset, int Bytes)> ReadStreamOnAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        ReadAsync(StreamRange.Next, buffer, cancellationToken);
+
+    private async ValueTask<(ulong Offset, int Bytes)> ReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        buffer = buffer[..Math.Min(buffer.Length, MaxTransferBytes)];
+        int? place = await EnterBufferAsync(buffer, cancellationToken);
+        try
+        {
+            return await ReadRangeAsync(ExtensionCommand.ReadStream, offset, buffer, place, cancellationToken);
+        }
+        finally
+        {
+            LeaveBuffer(place);
+        }
     }
 
     public ValueTask AckStreamAsync(ulong offset, CancellationToken cancellationToken) =>
@@ -82,12 +96,18 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
     {
         while (data.Length > 0)
         {
-            int size = Math.Min(data.Length, MaxTransferBytes);
-            byte[] head = new byte[StreamRange.Size];
-            new StreamRange(offset, (uint)size).Write(head);
-            await WriteStreamBytesAsync((ushort)ExtensionCommand.WriteStream, head, data[..size], cancellationToken);
-            data = data[size..];
-            offset += (ulong)size;
+            var part = data[..Math.Min(data.Length, MaxTransferBytes)];
+            int? place = await EnterBufferAsync(part, cancellationToken);
+            try
+            {
+                await WriteRangeAsync(ExtensionCommand.WriteStream, offset, part, place, cancellationToken);
+            }
+            finally
+            {
+                LeaveBuffer(place);
+            }
+            data = data[part.Length..];
+            offset += (ulong)part.Length;
         }
     }
 

@@ -25,8 +25,8 @@ internal sealed partial class ServerConnection
         (ushort)VfioUserCommand.RegionWrite => WriteRegionAsync(command.Body),
         (ushort)VfioUserCommand.Reset => _served.Device.ResetAsync(CancellationToken.None),
         (ushort)VfioUserCommand.DeviceFeature => FeatureAsync(command.Body),
-        (ushort)VfioUserCommand.MigrationDataRead => ReadDataAsync(command.Body),
-        (ushort)VfioUserCommand.MigrationDataWrite => WriteDataAsync(command.Body),
+        (ushort)VfioUserCommand.MigrationDataRead => ReadPlainDataAsync(command.Body),
+        (ushort)VfioUserCommand.MigrationDataWrite => WritePlainDataAsync(command.Body),
         var number when SpeaksExtension => ExecuteExtensionAsync((ExtensionCommand)number, command.Body, command.Files),
         var number => throw Refuse(Errno.EINVAL, $"unknown command {number}"),
     };

@@ -4,6 +4,7 @@ using System.Text.Unicode;
 using Microsoft.Win32.SafeHandles;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Memory;
+using MigrationCluster.Protocol.Vfio;
 using MigrationCluster.Protocol.VfioUser;
 
 namespace MigrationCluster.Devices.VfioUser;
@@ -29,7 +30,7 @@ internal sealed partial class ServerConnection
     private IDescribedDevice Described =>
         _served.Described ?? throw Refuse(Errno.EOPNOTSUPP, "this device does not describe itself");
 
-    private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body, IReadOnlyList<SafeFileHandle?> files)
+    private async ValueTask ExecuteExtensionAsync(ExtensionCommand command, ReadOnlyMemory<byte> body, SafeFileHandle?[] files)
     {
         var none = CancellationToken.None;
         switch (command)
@@ -79,6 +80,12 @@ internal sealed partial class ServerConnection
                 break;
             case ExtensionCommand.ShareStreamBuffer:
                 ShareStreamBuffer(files);
+                break;
+            case ExtensionCommand.ReadData:
+                await ReadDataAsync(body);
+                break;
+            case ExtensionCommand.WriteData:
+                await WriteDataAsync(body);
                 break;
             case ExtensionCommand.GetMemoryLayout:
                 Reply(MemoryLayoutMessage.ToArray(await Machine.GetMemoryLayoutAsync(none)));
@@ -150,41 +157,68 @@ internal sealed partial class ServerConnection
         _pages.Bytes.CopyTo(reply[DirtyPagesHead.Size..]);
     }
 
-    /// <summary>From here on this connection's stream bytes lie in the client's buffer instead of behind the messages.</summary>
-    private void ShareStreamBuffer(IReadOnlyList<SafeFileHandle?> files)
+    /// <summary>From here on this connection's commands may name places in it, and in none before it.</summary>
+    private void ShareStreamBuffer(SafeFileHandle?[] files)
     {
-        if (files is not [{ } file] || _streamBuffer is not null) throw Malformed("SHARE_STREAM_BUFFER");
+        if (files is not [{ } file]) throw Malformed("SHARE_STREAM_BUFFER");
+        files[0] = null; // the buffer's, from here on
         _streamBuffer = StreamBuffer.Map(file);
     }
 
-    /// <summary>Where a stream's bytes for the client go: into the shared buffer, or behind the reply's head.</summary>
-    private Memory<byte> StreamRoom(int headBytes, int size)
+    /// <summary>Where a stream's bytes for the client go: to their place in the shared buffer, or behind the reply's head.</summary>
+    private Memory<byte> StreamRoom(string command, ReadOnlyMemory<byte> body, out StreamRange range)
     {
-        if (_streamBuffer is { } shared) return shared.Memory[..size];
-        Reserve(headBytes + size);
-        return _reply.AsMemory(headBytes, size);
+        if (!StreamRange.TryRead(body.Span, out range) || range.SizeBytes > MaxTransferBytes) throw Malformed(command);
+        if (range.Place is { } place) return InBuffer(place, range.SizeBytes);
+        Reserve(StreamRange.Size + (int)range.SizeBytes);
+        return _reply.AsMemory(StreamRange.Size, (int)range.SizeBytes);
     }
 
     /// <summary>A stream's bytes from the client.</summary>
-    private ReadOnlyMemory<byte> StreamBytes(string command, ReadOnlyMemory<byte> behindHead, uint size) =>
-        _streamBuffer is { } shared && behindHead.IsEmpty && size <= StreamBuffer.SizeBytes ? shared.Memory[..(int)size]
-        : _streamBuffer is null && behindHead.Length == size ? behindHead
-        : throw Malformed(command);
+    private ReadOnlyMemory<byte> StreamBytes(string command, ReadOnlyMemory<byte> body, out StreamRange range)
+    {
+        if (!StreamRange.TryRead(body.Span, out range) || range.SizeBytes > MaxTransferBytes) throw Malformed(command);
+        var behind = body[StreamRange.Size..];
+        if (behind.Length != (range.Place is null ? range.SizeBytes : 0)) throw Malformed(command);
+        return range.Place is { } place ? InBuffer(place, range.SizeBytes) : behind;
+    }
+
+    private Memory<byte> InBuffer(uint place, uint size) =>
+        _streamBuffer is { } shared && place <= shared.Memory.Length && size <= shared.Memory.Length - place
+            ? shared.Memory.Slice((int)place, (int)size)
+            : throw Refuse(Errno.EINVAL, $"{size} bytes at {place} do not lie in the buffer shared here");
+
+    private void ReplyRange(StreamRange range, int read) =>
+        (range with { SizeBytes = (uint)read }).Write(Body(StreamRange.Size + (range.Place is null ? read : 0)));
+
+    private async Task ReadDataAsync(ReadOnlyMemory<byte> body)
+    {
+        var room = StreamRoom("READ_DATA", body, out var range);
+        await RequireAsync(DeviceAction.DataRead);
+        ReplyRange(range, await _served.Device.ReadDataAsync(room, CancellationToken.None));
+    }
+
+    private async Task WriteDataAsync(ReadOnlyMemory<byte> body)
+    {
+        var data = StreamBytes("WRITE_DATA", body, out _);
+        await RequireAsync(DeviceAction.DataWrite);
+        await _served.Device.WriteDataAsync(data, CancellationToken.None);
+    }
 
     private async Task ReadStreamAsync(ReadOnlyMemory<byte> body)
     {
-        if (!StreamRange.TryRead(body.Span, out var range) || range.SizeBytes > MaxTransferBytes)
-            throw Malformed("READ_STREAM");
-        int read = await Endpoint.ReadStreamAsync(
-            range.Offset, StreamRoom(StreamRange.Size, (int)range.SizeBytes), CancellationToken.None);
-        new StreamRange(range.Offset, (uint)read).Write(Body(StreamRange.Size + (_streamBuffer is null ? read : 0)));
+        var room = StreamRoom("READ_STREAM", body, out var range);
+        if (range.Offset == StreamRange.Next)
+            range = range with { Offset = _streamAt ?? throw Refuse(Errno.EINVAL, "no read of this connection to go on from") };
+        int read = await Endpoint.ReadStreamAsync(range.Offset, room, CancellationToken.None);
+        _streamAt = range.Offset + (ulong)read;
+        ReplyRange(range, read);
     }
 
     private async Task WriteStreamAsync(ReadOnlyMemory<byte> body)
     {
-        if (!StreamRange.TryRead(body.Span, out var range)) throw Malformed("WRITE_STREAM");
-        await Endpoint.WriteStreamAsync(
-            range.Offset, StreamBytes("WRITE_STREAM", body[StreamRange.Size..], range.SizeBytes), CancellationToken.None);
+        var data = StreamBytes("WRITE_STREAM", body, out var range);
+        await Endpoint.WriteStreamAsync(range.Offset, data, CancellationToken.None);
     }
 
     private static DeviceName Device(ReadOnlyMemory<byte> body)

@@ -99,21 +99,23 @@ internal sealed partial class ServerConnection
             start, request.LengthBytes, _reply.AsMemory(FeatureHeader.Size + DirtyLogReport.Size, bytes), CancellationToken.None);
     }
 
-    private async ValueTask ReadDataAsync(ReadOnlyMemory<byte> body)
+    private async ValueTask ReadPlainDataAsync(ReadOnlyMemory<byte> body)
     {
         if (!MigrationData.TryRead(body.Span, out var request)) throw Malformed("MIG_DATA_READ");
         int most = Math.Min(MaxTransferBytes, _client!.MaxDataTransferBytes);
         if (request.SizeBytes > most) throw Refuse(Errno.EINVAL, $"at most {most} bytes at once");
         await RequireAsync(DeviceAction.DataRead);
+        Reserve(MigrationData.Size + (int)request.SizeBytes);
         int read = await _served.Device.ReadDataAsync(
-            StreamRoom(MigrationData.Size, (int)request.SizeBytes), CancellationToken.None);
-        new MigrationData((uint)read).Write(Body(MigrationData.Size + (_streamBuffer is null ? read : 0)));
+            _reply.AsMemory(MigrationData.Size, (int)request.SizeBytes), CancellationToken.None);
+        new MigrationData((uint)read).Write(Body(MigrationData.Size + read));
     }
 
-    private async ValueTask WriteDataAsync(ReadOnlyMemory<byte> body)
+    private async ValueTask WritePlainDataAsync(ReadOnlyMemory<byte> body)
     {
         if (!MigrationData.TryRead(body.Span, out var request)) throw Malformed("MIG_DATA_WRITE");
-        var data = StreamBytes("MIG_DATA_WRITE", body[MigrationData.Size..], request.SizeBytes);
+        var data = body[MigrationData.Size..];
+        if (data.Length != request.SizeBytes) throw Malformed("MIG_DATA_WRITE");
         await RequireAsync(DeviceAction.DataWrite);
         await _served.Device.WriteDataAsync(data, CancellationToken.None);
     }

@@ -35,6 +35,7 @@ internal sealed partial class ServerConnection : IAsyncDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private MessageChannel? _twin;
     private StreamBuffer? _streamBuffer;
+    private ulong? _streamAt; // where the last READ_STREAM ended
     private VersionCapabilities? _client;
     private bool _holdsPlainSlot;
     private Fence? _fence;
@@ -70,7 +71,6 @@ internal sealed partial class ServerConnection : IAsyncDisposable
         // The device may be waiting for this client's answer to a DMA message: end that first.
         if (_twin is not null) await _twin.DisposeAsync();
         await _main.DisposeAsync();
-        ((IDisposable?)_streamBuffer)?.Dispose();
         try
         {
             if (_holdsPlainSlot) await ClearAwayAsync();

@@ -47,25 +47,55 @@ public partial class VfioUserClient
 
     public async ValueTask<int> ReadDataAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        int size = Math.Min(buffer.Length, MaxReadBytes);
+        buffer = buffer[..Math.Min(buffer.Length, MaxReadBytes)];
+        int? place = await EnterBufferAsync(buffer, cancellationToken);
+        if (place is null) return await ReadPlainDataAsync(buffer, cancellationToken);
+        try
+        {
+            return (await ReadRangeAsync(ExtensionCommand.ReadData, 0, buffer, place, cancellationToken)).Bytes;
+        }
+        finally
+        {
+            LeaveBuffer(place);
+        }
+    }
+
+    private async ValueTask<int> ReadPlainDataAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
         byte[] head = new byte[MigrationData.Size];
-        new MigrationData((uint)size).Write(head);
-        int read = await ReadStreamBytesAsync(
-            (ushort)VfioUserCommand.MigrationDataRead, head, buffer[..size],
-            static head => MigrationData.TryRead(head, out var data) ? data.SizeBytes : uint.MaxValue, cancellationToken);
-        return read;
+        new MigrationData((uint)buffer.Length).Write(head);
+        var reply = await AskAsync((ushort)VfioUserCommand.MigrationDataRead, head, default, head, buffer, cancellationToken);
+        DisposeAll(reply.Files);
+        if (!MigrationData.TryRead(head, out var data) || data.SizeBytes > reply.DataBytes)
+            throw Broken($"claims {data.SizeBytes} bytes of state in a reply of {reply.DataBytes}");
+        return (int)data.SizeBytes;
     }
 
     public async ValueTask WriteDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
     {
         while (data.Length > 0)
         {
-            int size = Math.Min(data.Length, MaxWriteBytes);
-            byte[] head = new byte[MigrationData.Size];
-            new MigrationData((uint)size).Write(head);
-            await WriteStreamBytesAsync((ushort)VfioUserCommand.MigrationDataWrite, head, data[..size], cancellationToken);
-            data = data[size..];
+            var part = data[..Math.Min(data.Length, MaxWriteBytes)];
+            int? place = await EnterBufferAsync(part, cancellationToken);
+            try
+            {
+                await (place is null
+                    ? WritePlainDataAsync(part, cancellationToken)
+                    : WriteRangeAsync(ExtensionCommand.WriteData, 0, part, place, cancellationToken));
+            }
+            finally
+            {
+                LeaveBuffer(place);
+            }
+            data = data[part.Length..];
         }
+    }
+
+    private async ValueTask WritePlainDataAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    {
+        byte[] head = new byte[MigrationData.Size];
+        new MigrationData((uint)data.Length).Write(head);
+        await AskAsync((ushort)VfioUserCommand.MigrationDataWrite, head, data, default, default, cancellationToken);
     }
 
     /// <summary>Only our extension carries these; the standard's stream has no such numbers.</summary>

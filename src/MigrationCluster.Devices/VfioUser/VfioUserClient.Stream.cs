@@ -2,79 +2,79 @@ using MigrationCluster.Protocol.VfioUser;
 
 namespace MigrationCluster.Devices.VfioUser;
 
-/// <summary>How a state stream's bytes get to the other side: through a shared buffer where the server takes one, else behind the
+/// <summary>How a state stream's bytes get to the other side: where they lie, if that is a buffer that the server takes, else behind the
 /// messages.</summary>
 public partial class VfioUserClient
 {
-    private readonly SemaphoreSlim _streamTurn = new(1, 1);
-    private StreamBuffer? _streamBuffer;
-    private bool _askedForStreamBuffer;
+    private readonly Lock _streamLock = new();
+    private StreamBuffer? _shared;
+    private int _streamsUnderWay;
+    private bool _takesNoBuffer;
 
-    /// <summary>Whether the server has taken a shared buffer; known after the first bytes of a stream.</summary>
-    public bool HasStreamBuffer => _streamBuffer is not null;
+    /// <summary>Whether the server has taken a stream buffer.</summary>
+    public bool HasStreamBuffer => _shared is not null;
 
-    /// <param name="head">of the command, and of the reply that takes its place.</param>
-    /// <param name="sizeOf">how many bytes the reply's head says there are.</param>
-    private protected async ValueTask<int> ReadStreamBytesAsync(
-        ushort command, byte[] head, Memory<byte> destination, Func<byte[], uint> sizeOf, CancellationToken cancellationToken)
+    /// <summary>Reads into memory of a <see cref="StreamBuffer"/> without copying it, if the server takes such buffers.</summary>
+    /// <param name="offset">see <see cref="StreamRange"/>.</param>
+    /// <param name="command">for <see cref="StreamRange"/>.</param>
+    /// <returns>the reply's offset, and how many bytes there are.</returns>
+    private protected async ValueTask<(ulong Offset, int Bytes)> ReadRangeAsync(
+        ExtensionCommand command, ulong offset, Memory<byte> destination, int? place, CancellationToken cancellationToken)
     {
-        await _streamTurn.WaitAsync(cancellationToken);
-        try
-        {
-            var shared = await ShareStreamBufferAsync(cancellationToken);
-            var reply = await AskAsync(
-                command, head, default, head, shared is null ? destination : default, cancellationToken);
-            DisposeAll(reply.Files);
-            uint size = sizeOf(head);
-            if (size > (shared is null ? reply.DataBytes : destination.Length))
-                throw Broken($"claims {size} bytes of state in a reply of {reply.DataBytes}");
-            shared?.GetSpan()[..(int)size].CopyTo(destination.Span);
-            return (int)size;
-        }
-        finally
-        {
-            _streamTurn.Release();
-        }
+        byte[] head = new byte[StreamRange.Size];
+        StreamRange.At(offset, destination.Length, place).Write(head);
+        var reply = await AskAsync(
+            (ushort)command, head, default, head, place is null ? destination : default, cancellationToken);
+        DisposeAll(reply.Files);
+        if (!StreamRange.TryRead(head, out var range) || range.SizeBytes > (place is null ? reply.DataBytes : destination.Length))
+            throw Broken($"claims {range.SizeBytes} bytes of state in a reply of {reply.DataBytes}");
+        return (range.Offset, (int)range.SizeBytes);
     }
 
-    private protected async ValueTask WriteStreamBytesAsync(
-        ushort command, byte[] head, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    private protected async ValueTask WriteRangeAsync(
+        ExtensionCommand command, ulong offset, ReadOnlyMemory<byte> data, int? place, CancellationToken cancellationToken)
     {
-        await _streamTurn.WaitAsync(cancellationToken);
-        try
-        {
-            var shared = await ShareStreamBufferAsync(cancellationToken);
-            if (shared is not null) data.Span.CopyTo(shared.GetSpan());
-            await AskAsync(command, head, shared is null ? data : default, default, default, cancellationToken);
-        }
-        finally
-        {
-            _streamTurn.Release();
-        }
+        byte[] head = new byte[StreamRange.Size];
+        StreamRange.At(offset, data.Length, place).Write(head);
+        await AskAsync((ushort)command, head, place is null ? data : default, default, default, cancellationToken);
     }
 
-    /// <summary>Once a connection. A server that does not know the command refuses it, and gets the bytes behind the messages.</summary>
-    private async ValueTask<StreamBuffer?> ShareStreamBufferAsync(CancellationToken cancellationToken)
+    /// <summary>A stream command that names memory is about to be sent; <see cref="LeaveBuffer"/> once it is answered.</summary>
+    /// <returns>the memory's place in the buffer that the server now has; null: the bytes go behind the message.</returns>
+    /// <exception cref="InvalidOperationException">commands that are under way name another buffer.</exception>
+    private protected async ValueTask<int?> EnterBufferAsync(ReadOnlyMemory<byte> memory, CancellationToken cancellationToken)
     {
-        if (_askedForStreamBuffer || !SpeaksExtension) return _streamBuffer;
-        var buffer = StreamBuffer.Create(out var file);
+        if (_takesNoBuffer || !SpeaksExtension || !StreamBuffer.TryFind(memory, out var buffer, out int place)) return null;
+        lock (_streamLock)
+        {
+            if (_shared != buffer && _streamsUnderWay > 0)
+                throw new InvalidOperationException("stream commands under way at one time lie in one buffer");
+            _streamsUnderWay++;
+            if (_shared == buffer) return place;
+        }
         try
         {
-            using (file)
-                await AskAsync(
-                    (ushort)ExtensionCommand.ShareStreamBuffer, default, default, default, default, cancellationToken, files: [file]);
-            _streamBuffer = buffer;
+            await AskAsync(
+                (ushort)ExtensionCommand.ShareStreamBuffer, default, default, default, default, cancellationToken, files: [buffer!.File]);
         }
         catch (DeviceRefusedException e) when (e.Errno == Errno.EINVAL)
         {
-            ((IDisposable)buffer).Dispose(); // a server from before there was such a command
+            _takesNoBuffer = true; // a server from before there was such a command
+            LeaveBuffer(place);
+            return null;
         }
         catch
         {
-            ((IDisposable)buffer).Dispose();
+            LeaveBuffer(place);
             throw;
         }
-        _askedForStreamBuffer = true;
-        return _streamBuffer;
+        lock (_streamLock) _shared = buffer;
+        return place;
+    }
+
+    private protected void LeaveBuffer(int? place)
+    {
+        if (place is null) return;
+        lock (_streamLock) _streamsUnderWay--;
     }
 }

@@ -95,11 +95,6 @@ public partial class VfioUserClient : IMigratableDevice, IDescribedDevice
     {
         if (_main is not null) await _main.DisposeAsync();
         if (_twin is not null) await _twin.DisposeAsync();
-        // A command on its way has ended with the connection; whoever sent it still looks at the buffer until it gives the turn back.
-        await _streamTurn.WaitAsync();
-        ((IDisposable?)_streamBuffer)?.Dispose();
-        _streamBuffer = null;
-        _streamTurn.Release();
         foreach (var file in _regionFiles.Values) file.File.Dispose();
         _regionFiles.Clear();
         GC.SuppressFinalize(this);

@@ -217,6 +217,8 @@ public sealed class DestinationSession(
         return new DeviceStream(device, accepted.Bytes, accepted.Crc32C);
     }
 
+    Memory<byte> IDeviceStateSink.NewBuffer(int sizeBytes) => StreamBuffer.Create(sizeBytes).Memory;
+
     async ValueTask IDeviceStateSink.WriteAsync(
         int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
         await OpenDevices().InOrder[device].AskAsync<bool>(

@@ -20,18 +20,10 @@ public sealed class DeviceActor(
     string name, GuestAddress address, DeviceName device, ISupervisor supervisor, TimeProvider time)
     : Actor<DeviceMessage>(name, supervisor, time, mailboxSize: 64)
 {
-    /// <summary>Read from the device at a time; the most one command carries.</summary>
-    private const int ChunkBytes = 1 << 20;
-
-    /// <summary>Retained bytes are released this often; well inside the endpoint's window of 16 MiB.</summary>
-    private const ulong ReleaseEveryBytes = 4 << 20;
-
     private EndpointClient? _client;
     private CancellationTokenRegistration _breaking;
-    private byte[]? _current;
-    private byte[]? _next;
+    private StreamBuffer? _buffer;
     private ulong _sent;
-    private ulong _released;
     private (TransferSender Link, ulong Position)? _initialBytesEnded;
 
     public DeviceName Device => device;
@@ -128,33 +120,19 @@ public sealed class DeviceActor(
         }
     }
 
-    /// <summary>Goes on where the link stands: what the destination has not accepted is read again from what is retained.
-    /// Reads ahead by one chunk, so that the device's side and the network's side work at the same time.</summary>
+    /// <summary>Goes on where the link stands: what the destination has not accepted is read again from what is retained.</summary>
     private async Task<StreamSent> SendStreamAsync(EndpointClient client, DeviceMessage.SendStream m, CancellationToken cancel)
     {
         ulong start = _sent = m.Sender.DevicePosition(m.Index);
         long began = Stopwatch.GetTimestamp();
-        byte[] current = _current ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
-        byte[] next = _next ??= GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
-        int count = await client.ReadStreamAsync(_sent, current, cancel);
-        while (count > 0)
+        await using (var reading = new StreamReading(client, start, _buffer ??= StreamBuffer.Create(StreamReading.BufferBytes), cancel))
         {
-            ulong offset = _sent;
-            var reading = client.ReadStreamAsync(offset + (ulong)count, next, cancel).AsTask();
-            try
+            while (await reading.NextAsync() is { Data.IsEmpty: false } chunk)
             {
-                await m.Sender.SendDeviceAsync(m.Index, offset, current.AsMemory(0, count), cancel);
+                await m.Sender.SendDeviceAsync(m.Index, chunk.Offset, chunk.Data, cancel);
+                Volatile.Write(ref _sent, chunk.Offset + (ulong)chunk.Data.Length);
+                await reading.ReleaseAsync(m.Sender.AckedDeviceBytes(m.Index));
             }
-            catch
-            {
-                await reading.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-                throw;
-            }
-
-            Volatile.Write(ref _sent, offset + (ulong)count);
-            count = await reading;
-            (current, next) = (next, current);
-            await ReleaseAsync(client, m.Sender.AckedDeviceBytes(m.Index), cancel);
         }
 
         long sent = Stopwatch.GetTimestamp();
@@ -172,13 +150,6 @@ public sealed class DeviceActor(
         }
 
         return new StreamSent((long)(_sent - start), Stopwatch.GetElapsedTime(began, sent), Stopwatch.GetElapsedTime(sent));
-    }
-
-    private async ValueTask ReleaseAsync(EndpointClient client, ulong acked, CancellationToken cancel)
-    {
-        if (acked < _released + ReleaseEveryBytes) return;
-        await client.AckStreamAsync(acked, cancel);
-        _released = acked;
     }
 
     private static async Task<string> ReadContentDigestAsync(EndpointClient client, CancellationToken cancel)

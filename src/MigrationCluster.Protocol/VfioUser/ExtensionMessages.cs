@@ -81,18 +81,30 @@ public readonly record struct ExtensionNumber(ulong Value)
     public void Write(Span<byte> destination) => new WireWriter(destination).U64(Value);
 }
 
-/// <summary>READ_STREAM, its reply and WRITE_STREAM: <c>u64 offset, u32 size, u32 reserved</c>, then the data of a write or
-/// of a read's reply.</summary>
-public readonly record struct StreamRange(ulong Offset, uint SizeBytes)
+/// <summary>READ_STREAM, READ_DATA, their replies, WRITE_STREAM and WRITE_DATA: <c>u64 offset, u32 size, u32 where</c>, then the data
+/// of a write or of a read's reply, unless they lie in the shared buffer.</summary>
+/// <param name="Offset">in the stream; READ_DATA and WRITE_DATA go by no offset, so 0.</param>
+/// <param name="Where">0: the bytes are behind the message; else 1 + their place in the shared buffer.</param>
+public readonly record struct StreamRange(ulong Offset, uint SizeBytes, uint Where = 0)
 {
     public const int Size = 16;
+
+    /// <summary>The offset of a READ_STREAM that goes on where the connection's last one ended; the reply tells the real one.</summary>
+    public const ulong Next = ulong.MaxValue;
+
+    /// <summary>The bytes' place in the shared buffer; null: behind the message.</summary>
+    public uint? Place => Where == 0 ? null : Where - 1;
+
+    /// <param name="place">null: behind the message.</param>
+    public static StreamRange At(ulong offset, int sizeBytes, int? place) =>
+        new(offset, (uint)sizeBytes, place is { } at ? (uint)at + 1 : 0);
 
     public static bool TryRead(ReadOnlySpan<byte> source, out StreamRange range)
     {
         range = default;
         if (source.Length < Size) return false;
         var reader = new WireReader(source);
-        range = new StreamRange(reader.U64(), reader.U32());
+        range = new StreamRange(reader.U64(), reader.U32(), reader.U32());
         return true;
     }
 
@@ -101,7 +113,7 @@ public readonly record struct StreamRange(ulong Offset, uint SizeBytes)
         var writer = new WireWriter(destination);
         writer.U64(Offset);
         writer.U32(SizeBytes);
-        writer.U32(0);
+        writer.U32(Where);
     }
 }
 

@@ -38,7 +38,7 @@ public enum ExtensionCommand : ushort
     GetPreCopyBytes = 0x4d0a,
     Describe = 0x4d0b,
     CheckVersion = 0x4d0c,
-    ShareStreamBuffer = 0x4d0d,
+    ShareStreamBuffer = 0x4d0e,
     GetMemoryLayout = 0x4d10,
     ReadFence = 0x4d11,
     CastVote = 0x4d12,
@@ -46,4 +46,6 @@ public enum ExtensionCommand : ushort
     ShutDown = 0x4d14,
     IsolateDevice = 0x4d15,
     ThrottleVcpus = 0x4d16,
+    ReadData = 0x4d17,
+    WriteData = 0x4d18,
 }

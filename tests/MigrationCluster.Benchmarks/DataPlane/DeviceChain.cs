@@ -13,15 +13,7 @@ internal sealed class DeviceChain(
     BenchGuest sourceGuest, BenchGuest destinationGuest, string device, BenchRam sourceRam, BenchRam destinationRam,
     TransferOptions options) : IDeviceStateSink, IAsyncDisposable
 {
-    private const int ReadBytes = 1 << 20; // as much as an endpoint gives at once: a read is two round trips
-    private const ulong AckEveryBytes = 4 << 20; // of the 16 MiB that a guest process retains
-
-    private readonly byte[][] _buffers =
-    [
-        GC.AllocateUninitializedArray<byte>(ReadBytes, pinned: true),
-        GC.AllocateUninitializedArray<byte>(ReadBytes, pinned: true),
-    ];
-
+    private readonly StreamBuffer _buffer = StreamBuffer.Create(StreamReading.BufferBytes);
     private readonly EndpointClient _source = sourceGuest.Devices[device], _destination = destinationGuest.Devices[device];
     private BenchSession? _session;
 
@@ -33,22 +25,17 @@ internal sealed class DeviceChain(
         await _source.SetStateAsync(DeviceState.StopCopy, cancellationToken);
     }
 
-    /// <summary>Sends the whole stream: the next chunk is read while the last one is sent.</summary>
+    /// <summary>Sends the whole stream: the next chunks are read while the last one is sent.</summary>
     internal async Task SendAsync(CancellationToken cancellationToken)
     {
         var sender = _session!.Sender;
-        ulong offset = 0, acked = 0;
-        var reading = _source.ReadStreamAsync(offset, _buffers[0], cancellationToken).AsTask();
-        for (int turn = 0; ; turn++)
+        await using (var reading = new StreamReading(_source, 0, _buffer, cancellationToken))
         {
-            int read = await reading;
-            if (read == 0) break;
-            reading = _source.ReadStreamAsync(offset + (ulong)read, _buffers[(turn + 1) % 2], cancellationToken).AsTask();
-            await sender.SendDeviceAsync(0, offset, _buffers[turn % 2].AsMemory(0, read), cancellationToken);
-            offset += (ulong)read;
-            if (sender.AckedDeviceBytes(0) - acked < AckEveryBytes) continue;
-            acked = sender.AckedDeviceBytes(0);
-            await _source.AckStreamAsync(acked, cancellationToken);
+            while (await reading.NextAsync() is { Data.IsEmpty: false } chunk)
+            {
+                await sender.SendDeviceAsync(0, chunk.Offset, chunk.Data, cancellationToken);
+                await reading.ReleaseAsync(sender.AckedDeviceBytes(0));
+            }
         }
         var digest = await _source.GetStreamDigestAsync(cancellationToken);
         await sender.EndDeviceAsync(0, digest.Bytes, digest.Crc32C, cancellationToken);
@@ -72,6 +59,8 @@ internal sealed class DeviceChain(
     }
 
     public ValueTask<DeviceStream> GetAcceptedAsync(int device, CancellationToken cancellationToken) => new(new DeviceStream(device, 0, 0));
+
+    public Memory<byte> NewBuffer(int sizeBytes) => StreamBuffer.Create(sizeBytes).Memory;
 
     public ValueTask WriteAsync(int device, ulong offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
         _destination.WriteStreamAsync(offset, data, cancellationToken);

@@ -12,7 +12,7 @@ internal sealed class DirectGpu : IAsyncDisposable
 
     private readonly string _directory;
     private readonly Process _server;
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true);
+    private readonly StreamBuffer _buffer = StreamBuffer.Create(ChunkBytes);
     private readonly VfioUserClient _client;
 
     private DirectGpu(string directory, Process server, VfioUserClient client) => (_directory, _server, _client) = (directory, server, client);
@@ -51,7 +51,7 @@ internal sealed class DirectGpu : IAsyncDisposable
     /// <summary>In StopCopy: reads the whole stream.</summary>
     internal async Task ReadAsync(CancellationToken cancellationToken)
     {
-        while (await _client.ReadDataAsync(_buffer, cancellationToken) > 0)
+        while (await _client.ReadDataAsync(_buffer.Memory, cancellationToken) > 0)
         {
         }
     }
@@ -60,7 +60,11 @@ internal sealed class DirectGpu : IAsyncDisposable
     internal async Task WriteAsync(byte[] stream, CancellationToken cancellationToken)
     {
         for (int at = 0; at < stream.Length; at += ChunkBytes)
-            await _client.WriteDataAsync(stream.AsMemory(at, Math.Min(ChunkBytes, stream.Length - at)), cancellationToken);
+        {
+            var part = _buffer.Memory[..Math.Min(ChunkBytes, stream.Length - at)];
+            stream.AsSpan(at, part.Length).CopyTo(part.Span);
+            await _client.WriteDataAsync(part, cancellationToken);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -16,7 +16,6 @@ internal static class HopBenchmark
     private const int GpuMiB = 256;
     private const int MemoryDeviceBytes = 64 << 20;
     private const int ReadBytes = 1 << 20;
-    private const ulong AckEveryBytes = 4 << 20;
     private const int WarmUps = 1;
     private const int Rounds = 10;
 
@@ -45,8 +44,9 @@ internal static class HopBenchmark
         await using var chain = new DeviceChain(sourceGuest, destinationGuest, Gpu.Name, source, destination, options);
         var (from, to) = (sourceGuest.Devices[Gpu.Name], destinationGuest.Devices[Gpu.Name]);
 
+        var buffer = StreamBuffer.Create(StreamReading.BufferBytes);
         await from.SetStateAsync(DeviceState.StopCopy, cancellationToken);
-        byte[] stream = await CaptureAsync(from, cancellationToken);
+        byte[] stream = await CaptureAsync(from, buffer, cancellationToken);
         await from.SetStateAsync(DeviceState.Stop, cancellationToken);
         await using var direct = await DirectGpu.StartAsync(GpuMiB, stream, cancellationToken);
 
@@ -57,13 +57,13 @@ internal static class HopBenchmark
             () => direct.MoveAsync(DeviceState.StopCopy, cancellationToken), () => direct.MoveAsync(DeviceState.Stop, cancellationToken),
             () => direct.CpuTime);
         contest.Add(
-            ReadRelayed, stream.Length, () => CaptureAsync(from, cancellationToken, keep: false),
+            ReadRelayed, stream.Length, () => CaptureAsync(from, buffer, cancellationToken, keep: false),
             () => from.SetStateAsync(DeviceState.StopCopy, cancellationToken).AsTask(),
             () => from.SetStateAsync(DeviceState.Stop, cancellationToken).AsTask(), () => sourceGuest.CpuTime);
         contest.Add(Network, session.Devices.Bytes, () => session.Devices.SendAsync(session.Sender, 1, cancellationToken));
         foreach (var (name, size) in new[] { (WriteRelayed, DataPlaneWire.MaxDeviceChunkBytes), (WriteLarger, ReadBytes) })
             contest.Add(
-                name, stream.Length, () => WriteAsync(to, stream, size, cancellationToken),
+                name, stream.Length, () => WriteAsync(to, buffer, stream, size, cancellationToken),
                 () => to.SetStateAsync(DeviceState.Resuming, cancellationToken).AsTask(),
                 () => to.SetStateAsync(DeviceState.Stop, cancellationToken).AsTask(), () => destinationGuest.CpuTime);
         contest.Add(
@@ -81,26 +81,27 @@ internal static class HopBenchmark
         return figures.AllHold ? 0 : 1;
     }
 
-    /// <summary>Reads the whole stream as a daemon does, one part after the other.</summary>
-    private static async Task<byte[]> CaptureAsync(EndpointClient device, CancellationToken cancellationToken, bool keep = true)
+    /// <summary>Reads the whole stream as a daemon does.</summary>
+    private static async Task<byte[]> CaptureAsync(EndpointClient device, StreamBuffer buffer, CancellationToken cancellationToken, bool keep = true)
     {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(ReadBytes, pinned: true);
         using var all = new MemoryStream(keep ? (GpuMiB << 20) + ReadBytes : 0);
-        ulong offset = 0, acked = 0;
-        for (int read; (read = await device.ReadStreamAsync(offset, buffer, cancellationToken)) > 0;)
+        await using var reading = new StreamReading(device, 0, buffer, cancellationToken);
+        while (await reading.NextAsync() is { Data.IsEmpty: false } chunk)
         {
-            if (keep) all.Write(buffer, 0, read);
-            offset += (ulong)read;
-            if (offset - acked < AckEveryBytes) continue;
-            acked = offset;
-            await device.AckStreamAsync(acked, cancellationToken);
+            if (keep) all.Write(chunk.Data.Span);
+            await reading.ReleaseAsync(chunk.Offset + (ulong)chunk.Data.Length);
         }
         return all.ToArray();
     }
 
-    private static async Task WriteAsync(EndpointClient device, byte[] stream, int size, CancellationToken cancellationToken)
+    /// <summary>Writes it as a daemon does: what has come is copied to where the device takes it from.</summary>
+    private static async Task WriteAsync(EndpointClient device, StreamBuffer buffer, byte[] stream, int size, CancellationToken cancellationToken)
     {
         for (int at = 0; at < stream.Length; at += size)
-            await device.WriteStreamAsync((ulong)at, stream.AsMemory(at, Math.Min(size, stream.Length - at)), cancellationToken);
+        {
+            var part = buffer.Memory[..Math.Min(size, stream.Length - at)];
+            stream.AsSpan(at, part.Length).CopyTo(part.Span);
+            await device.WriteStreamAsync((ulong)at, part, cancellationToken);
+        }
     }
 }

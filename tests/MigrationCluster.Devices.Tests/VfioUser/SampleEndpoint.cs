@@ -69,11 +69,15 @@ internal sealed class SampleEndpoint() : SampleDevice(ServerBench.All), IMachine
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask<int> ReadStreamAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    /// <summary>Reads of the stream wait for it.</summary>
+    public Task ReadsGoOn { get; set; } = Task.CompletedTask;
+
+    public async ValueTask<int> ReadStreamAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
+        await ReadsGoOn;
         int count = Math.Min(buffer.Length, Stream.Length - (int)offset);
         Stream.AsSpan((int)offset, count).CopyTo(buffer.Span);
-        return new(count);
+        return count;
     }
 
     public ValueTask AckStreamAsync(ulong offset, CancellationToken cancellationToken) => ValueTask.CompletedTask;

@@ -55,7 +55,7 @@ public sealed class WireCodecTests
         Survives(MigrationData.Size, new MigrationData(1 << 20), MigrationData.TryRead, m => m.Write);
         Survives(DirtyPagesHead.Size, new DirtyPagesHead(big, 77), DirtyPagesHead.TryRead, m => m.Write);
         Survives(ExtensionNumber.Size, new ExtensionNumber(big), ExtensionNumber.TryRead, m => m.Write);
-        Survives(StreamRange.Size, new StreamRange(big, 1 << 20), StreamRange.TryRead, m => m.Write);
+        Survives(StreamRange.Size, new StreamRange(big, 1 << 20, 1 << 21), StreamRange.TryRead, m => m.Write);
         Survives(StreamDigestMessage.Size, new StreamDigestMessage(big, 0xdeadbeef), StreamDigestMessage.TryRead, m => m.Write);
         Survives(OptionalNumbers.Size, new OptionalNumbers(true, big, 1), OptionalNumbers.TryRead, m => m.Write);
     }
