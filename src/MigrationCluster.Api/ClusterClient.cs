@@ -24,7 +24,8 @@ public sealed class ClusterClient : IDisposable
             BaseAddress = coordinator,
             DefaultRequestVersion = HttpVersion.Version20,
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            Timeout = TimeSpan.FromSeconds(130),
+            // Longer than a coordinator waits for a guest to start.
+            Timeout = TimeSpan.FromSeconds(300),
         };
         _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString());
     }

@@ -16,23 +16,32 @@ namespace MigrationCluster.Node.Agents;
 /// <summary>A coordinator's typed client of one agent: one warm HTTP/2 connection, pinged so that a dead peer is noticed.</summary>
 public sealed class AgentApi : IAgentApi
 {
-    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan UsualSilence = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan UsualQuick = TimeSpan.FromSeconds(10);
+
+    /// <summary>For what waits for a guest process: longer than its host gives it to start.</summary>
+    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(270);
 
     private readonly HostName _agent;
     private readonly string? _refusal;
     private readonly HttpClient _http;
 
+    /// <summary>For what is answered at once.</summary>
+    private readonly TimeSpan _quick;
+
     /// <param name="credentials">whoever answers must prove that it is that agent; null: it is called plainly.</param>
-    public AgentApi(HostName agent, string address, Credentials? credentials = null)
+    /// <param name="silence">how long it may leave a connection or a ping unanswered; null: 2 s.</param>
+    public AgentApi(HostName agent, string address, Credentials? credentials = null, TimeSpan? silence = null)
     {
+        var patience = silence ?? UsualSilence;
+        _quick = patience > UsualQuick ? patience : UsualQuick;
         (_agent, _refusal) = (agent, NodeAddress.RefuseUrl(new Uri(address), credentials is not null));
         _http = new HttpClient(new SocketsHttpHandler
         {
-            ConnectTimeout = TimeSpan.FromSeconds(2),
+            ConnectTimeout = patience,
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             KeepAlivePingDelay = TimeSpan.FromSeconds(1),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(2),
+            KeepAlivePingTimeout = patience,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.Always,
             UseProxy = false,
             SslOptions = credentials?.ToNode(agent.Value) ?? new(),
@@ -45,42 +54,42 @@ public sealed class AgentApi : IAgentApi
     }
 
     public async Task<ApiError?> SendAsync(AgentCommand command, CancellationToken cancellationToken) =>
-        (await PostAsync<object, AgentCommand>("v1/agent/commands", command, Quick, cancellationToken)).Refusal?.Error;
+        (await PostAsync<object, AgentCommand>("v1/agent/commands", command, _quick, cancellationToken)).Refusal?.Error;
 
     public async Task<EventBatch> ReadEventsAsync(long after, TimeSpan wait, CancellationToken cancellationToken)
     {
         string path = string.Create(
             CultureInfo.InvariantCulture, $"v1/agent/events?after={after}&wait={(long)wait.TotalMilliseconds}");
-        return Need(await SendAsync<EventBatch>(HttpMethod.Get, path, null, wait + Quick, cancellationToken));
+        return Need(await SendAsync<EventBatch>(HttpMethod.Get, path, null, wait + _quick, cancellationToken));
     }
 
     public async Task<IReadOnlyList<AgentEvent>> ReadMigrationAsync(MigrationId migration, CancellationToken cancellationToken) =>
         Need(await SendAsync<IReadOnlyList<AgentEvent>>(
-            HttpMethod.Get, $"v1/agent/migrations/{migration}/events", null, Quick, cancellationToken));
+            HttpMethod.Get, $"v1/agent/migrations/{migration}/events", null, _quick, cancellationToken));
 
     public async Task<HostTraces?> TracesAsync(CancellationToken cancellationToken) =>
-        NeedIfTold(await SendAsync<HostTraces>(HttpMethod.Get, "v1/agent/traces", null, Quick, cancellationToken));
+        NeedIfTold(await SendAsync<HostTraces>(HttpMethod.Get, "v1/agent/traces", null, _quick, cancellationToken));
 
     public async Task<Inventory> InventoryAsync(CancellationToken cancellationToken) =>
-        Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, Quick, cancellationToken));
+        Need(await SendAsync<Inventory>(HttpMethod.Get, "v1/agent/inventory", null, _quick, cancellationToken));
 
     public async Task<HttpRefusal?> LimitAsync(BandwidthRequest request, CancellationToken cancellationToken) =>
-        (await PostAsync<object, BandwidthRequest>("v1/agent/bandwidth", request, Quick, cancellationToken)).Refusal;
+        (await PostAsync<object, BandwidthRequest>("v1/agent/bandwidth", request, _quick, cancellationToken)).Refusal;
 
     public async Task<IReadOnlyList<Reason>> AdmitAsync(
         string specJson, IReadOnlyList<DeviceConfiguration>? configuration, CancellationToken cancellationToken) =>
         Need(await PostAsync<Admission, AdmitOrder>(
-            "v1/agent/guests/admit", new AdmitOrder(specJson, configuration), Quick, cancellationToken)).Reasons;
+            "v1/agent/guests/admit", new AdmitOrder(specJson, configuration), _quick, cancellationToken)).Reasons;
 
     public async Task<AgentOffers?> OffersAsync(CancellationToken cancellationToken) =>
-        NeedIfTold(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, Quick, cancellationToken));
+        NeedIfTold(await SendAsync<AgentOffers>(HttpMethod.Get, "v1/agent/offers", null, _quick, cancellationToken));
 
     public async Task<VersionAnswer> AskVersionAsync(string @class, string version, CancellationToken cancellationToken) =>
         Need(await PostAsync<VersionReply, VersionOrder>(
-            "v1/agent/version", new VersionOrder(@class, version), Quick, cancellationToken)).Answer;
+            "v1/agent/version", new VersionOrder(@class, version), _quick, cancellationToken)).Answer;
 
     public async Task<GuestSetup?> SetupAsync(GuestName guest, CancellationToken cancellationToken) =>
-        NeedIfTold(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, Quick, cancellationToken));
+        NeedIfTold(await SendAsync<GuestSetup>(HttpMethod.Get, $"v1/agent/guests/{guest}/setup", null, _quick, cancellationToken));
 
     public Task<Answer<HostedGuestState>> StartAsync(string specJson, Fence fence, CancellationToken cancellationToken) =>
         PostAsync<HostedGuestState, StartOrder>("v1/agent/guests", new StartOrder(specJson, fence), Slow, cancellationToken);
@@ -89,7 +98,7 @@ public sealed class AgentApi : IAgentApi
         (await PostAsync<object, StopOrder>($"v1/agent/guests/{guest}/stop", new StopOrder(fence), Slow, cancellationToken)).Refusal;
 
     public Task<Answer<SelfCheckView>> CheckAsync(GuestName guest, CancellationToken cancellationToken) =>
-        SendAsync<SelfCheckView>(HttpMethod.Post, $"v1/agent/guests/{guest}/check", "{}", Slow + Quick, cancellationToken);
+        SendAsync<SelfCheckView>(HttpMethod.Post, $"v1/agent/guests/{guest}/check", "{}", Slow + _quick, cancellationToken);
 
     public void Dispose() => _http.Dispose();
 

@@ -16,7 +16,8 @@ namespace MigrationCluster.Node.Agents;
 /// <summary>Says hello to a coordinator when this node listens, and again every few seconds: one that was away learns where this
 /// agent is now. Where one does not answer the next is asked.</summary>
 public sealed class AgentRegistration(
-    NodeIdentity node, NodeOptions options, OfferCatalog catalog, GuestHost guests, TimeProvider time, ILogger<AgentRegistration> logger) : BackgroundService
+    NodeIdentity node, NodeOptions options, NodeConfig config, OfferCatalog catalog, GuestHost guests, TimeProvider time,
+    ILogger<AgentRegistration> logger) : BackgroundService
 {
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
@@ -26,7 +27,7 @@ public sealed class AgentRegistration(
         string own = await node.Address.WaitAsync(stoppingToken);
         IReadOnlyList<Uri> coordinators = options.Coordinator ? [new Uri(own)] : options.Join;
         using var handler = new SocketsHttpHandler { SslOptions = options.Credentials?.ToCoordinator() ?? new(), UseProxy = false };
-        using var http = new HttpClient(handler) { Timeout = Limit };
+        using var http = new HttpClient(handler) { Timeout = config.AtLeastSilence(Limit) };
         http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString(CultureInfo.InvariantCulture));
         string? last = "not tried yet";
         for (int failures = 0, at = 0; ;)

@@ -13,18 +13,27 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="ReconnectSeconds">how long a transfer of pre-copy goes without a connection before it is given up.</param>
 /// <param name="IncomingExpirySeconds">how long an incoming guest that is not verified is kept when neither a coordinator nor its source is
 /// heard of.</param>
+/// <param name="SilenceSeconds">how long another host may leave a connection or a ping unanswered before it counts as away; of what takes longer
+/// anyway, the least that it is given. More where processors are emulated or shared by many.</param>
 /// <param name="Bandwidth">of all outgoing transfers together, as <see cref="Api.Bandwidth"/> reads it; it may be changed while the daemon runs.</param>
 public sealed record NodeConfig(
     int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60,
-    int IncomingExpirySeconds = 120, string Bandwidth = Api.Bandwidth.Unlimited)
+    int IncomingExpirySeconds = 120, int SilenceSeconds = 2, string Bandwidth = Api.Bandwidth.Unlimited)
 {
     /// <summary>Null: no limit.</summary>
     internal long? MaxBytesPerSecond => Api.Bandwidth.TryRead(Bandwidth, out long? limit) ? limit : null;
 
     internal TimeSpan IncomingExpiry => TimeSpan.FromSeconds(IncomingExpirySeconds);
 
-    internal TransferOptions Transfer =>
-        TransferOptions.Default with { ReconnectLimit = TimeSpan.FromSeconds(ReconnectSeconds) };
+    internal TimeSpan Silence => TimeSpan.FromSeconds(SilenceSeconds);
+
+    internal TransferOptions Transfer => TransferOptions.Default with
+    {
+        ReconnectLimit = TimeSpan.FromSeconds(ReconnectSeconds),
+        HandshakeTimeout = AtLeastSilence(TransferOptions.Default.HandshakeTimeout),
+    };
+
+    internal TimeSpan AtLeastSilence(TimeSpan limit) => limit > Silence ? limit : Silence;
 
     /// <exception cref="StartRefusedException">names the file, the line and the field.</exception>
     public static NodeConfig Load(string path)
@@ -67,6 +76,7 @@ public sealed record NodeConfig(
         if (ReconnectSeconds is < 1 or > 3600) wrong.Add($"reconnectSeconds is {ReconnectSeconds}; it is 1 to 3600");
         if (IncomingExpirySeconds < ReconnectSeconds || IncomingExpirySeconds > 86_400)
             wrong.Add($"incomingExpirySeconds is {IncomingExpirySeconds}; it is reconnectSeconds ({ReconnectSeconds}) to 86400");
+        if (SilenceSeconds is < 1 or > 600) wrong.Add($"silenceSeconds is {SilenceSeconds}; it is 1 to 600");
         if (!Api.Bandwidth.TryRead(Bandwidth, out long? limit)) wrong.Add($"bandwidth is {Bandwidth}; it is {Api.Bandwidth.Form}");
         else if (!Api.Bandwidth.IsInRange(limit)) wrong.Add($"bandwidth is {Bandwidth}; it is {Api.Bandwidth.Range}");
         foreach (var (name, template) in Templates)

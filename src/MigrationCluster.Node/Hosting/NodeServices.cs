@@ -101,7 +101,7 @@ public static class NodeServices
         services.AddSingleton<Reconciliation>();
         services.AddHostedService<Tenures>();
         services.AddSingleton<Func<Member, IAgentApi>>(provider => member => new AgentApi(
-            member.Name, member.Address, provider.GetRequiredService<NodeOptions>().Credentials));
+            member.Name, member.Address, provider.GetRequiredService<NodeOptions>().Credentials, provider.GetRequiredService<NodeConfig>().Silence));
         // The sink sends commands through the directory: it is asked for only when both exist.
         services.AddSingleton<Func<IAgentEventSink>>(provider => provider.GetRequiredService<IAgentEventSink>);
         services.AddSingleton<AgentDirectory>();

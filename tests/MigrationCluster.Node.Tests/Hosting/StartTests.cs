@@ -23,6 +23,7 @@ public sealed class StartTests : IDisposable
     [InlineData("""{"memoryMiB":4096,"templates":{"n":{"model":"disk"}}}""", "templates.n: device model 'disk' is unknown")]
     [InlineData("""{"memoryMiB":4096,"templates":{"n":{"model":"net","parameters":{"queues":"0"}}}}""", "templates.n: ")]
     [InlineData("""{"memoryMiB":1,"templates":{}}""", "memoryMiB is 1")]
+    [InlineData("""{"memoryMiB":4096,"templates":{},"silenceSeconds":0}""", "silenceSeconds is 0; it is 1 to 600")]
     [InlineData("""{"memoryMiB":4096,"templates":{},"bandwidth":"fast"}""", "bandwidth is fast; it is a whole number with MiB/s")]
     [InlineData("""{"memoryMiB":4096,"templates":{},"bandwidth":"1Mbit/s"}""", "bandwidth is 1Mbit/s; it is 1MiB/s to")]
     [InlineData("""{"memoryMiB":4096,""", "malformed at $")]
