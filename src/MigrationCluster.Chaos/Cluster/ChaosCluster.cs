@@ -57,11 +57,12 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         foreach (string guest in settings.GuestNames) await StartGuestAsync(guest, cancel);
     }
 
-    public async Task StartGuestAsync(string guest, CancellationToken cancel)
+    /// <param name="host">null: each guest has one of its own.</param>
+    public async Task StartGuestAsync(string guest, CancellationToken cancel, string? host = null)
     {
         int number = settings.GuestNames.ToList().IndexOf(guest);
         await Client().StartGuestAsync(JsonSerializer.Serialize(
-            new StartGuestRequest(settings.Hosts[number % settings.Hosts.Count], Spec(guest, number)), Json.Requests), cancel);
+            new StartGuestRequest(host ?? settings.Hosts[number % settings.Hosts.Count], Spec(guest, number)), Json.Requests), cancel);
     }
 
     /// <summary>The host that a guest cannot go to; null: it can go to all.</summary>
@@ -135,7 +136,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         foreach (var daemon in _daemons.Values) daemon.Dispose();
     }
 
-    private static GuestSpec Spec(string name, int number) => new(name, 64, new VcpuSpec(1, "hotset", 4),
+    private GuestSpec Spec(string name, int number) => new(name, settings.GuestMiB, new VcpuSpec(1, "hotset", 4),
     [
         new DeviceSpec("net0", "net", ["gpu0"]), new DeviceSpec("gpu0", "gpu"), new DeviceSpec("serial0", number % 4 == 3 ? Rare : "serial"),
     ]);
@@ -150,7 +151,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         };
         if (name != settings.Hosts[^1]) templates[Rare] = new { model = "net", parameters = new Dictionary<string, string> { ["queues"] = "4" } };
         else templates[Rare] = new { model = "serial" };
-        return JsonSerializer.Serialize(new { memoryMiB = 64 * (settings.Guests + 2), reconnectSeconds = 15, templates });
+        return JsonSerializer.Serialize(new { memoryMiB = settings.GuestMiB * (settings.Guests + 2), reconnectSeconds = 15, templates });
     }
 
     private string[] Arguments(string name, int port)

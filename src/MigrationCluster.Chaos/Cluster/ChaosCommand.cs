@@ -101,7 +101,7 @@ internal static class ChaosCommand
             if (Fault.All.All(fault => fault.Name != name))
                 throw new FormatException($"there is no fault '{name}'; there are {string.Join(", ", Fault.All.Select(fault => fault.Name))}");
         var chosen = names.Where(name => !name.StartsWith('-')).ToList();
-        return [.. Fault.All.Where(fault => (chosen.Count == 0 || chosen.Contains(fault.Name)) && !names.Contains("-" + fault.Name))];
+        return [.. chosen.Count > 0 ? chosen.Distinct().Select(Fault.Find) : Fault.All.Where(fault => !names.Contains("-" + fault.Name))];
     }
 
     /// <exception cref="FormatException">no report.</exception>
