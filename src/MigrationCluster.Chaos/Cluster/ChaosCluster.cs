@@ -25,6 +25,8 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
 
     public Database? Database { get; } = settings.OnPostgres ? new Database(Path.Combine(settings.Folder, "db")) : null;
 
+    public Shim.Shim Shim { get; } = new(settings.Folder);
+
     /// <summary>Guests that a fault has killed or maimed, and that an operator is to replace.</summary>
     public ConcurrentDictionary<string, string> Sacrificed { get; } = new();
 
@@ -47,7 +49,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         {
             Directory.CreateDirectory(PathOf(name));
             await File.WriteAllTextAsync(PathOf(name + ".json"), Configuration(name), cancel);
-            _daemons[name] = new Daemon(name, PathOf(name + ".log"), Network?.On(name) ?? [], port => Arguments(name, port));
+            _daemons[name] = new Daemon(name, PathOf(name + ".log"), [.. Network?.On(name) ?? [], .. Shim.Around(name)], port => Arguments(name, port));
             await _daemons[name].StartAsync();
             if (settings.Coordinators.Contains(name)) _clients[name] = new ClusterClient(
                 _daemons[name].Address, settings.Namespaces ? Credentials.Open(Certificate("operator", "chaos")) : null);

@@ -95,7 +95,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                 return;
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(100, 1200)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(50, 400)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using MigrationCluster.Chaos.Cluster.Faults;
 using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster;
@@ -18,8 +19,10 @@ internal static class Supervisor
 
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>Directly under /tmp whatever TMPDIR says: socket paths end at 107 bytes.</summary>
-    public static string NewFolder() => "/tmp/mcx-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 3));
+    /// <summary>Whatever TMPDIR says: socket paths end at 107 bytes.</summary>
+    private const string Runs = "/tmp";
+
+    public static string NewFolder() => $"{Runs}/mcx-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 3));
 
     /// <returns>the report, with what could not be taken away in it; null: the run did not come to one.</returns>
     public static async Task<ChaosReport?> RunAsync(ChaosSettings settings)
@@ -49,6 +52,8 @@ internal static class Supervisor
     public static async Task<IReadOnlyList<string>> HoldAsync(ChaosSettings settings, Func<bool> failed, CancellationToken interrupted)
     {
         IReadOnlyList<string> left = [];
+        foreach (string orphan in await CleanUp.SweepOrphansAsync(Runs)) await Console.Error.WriteLineAsync($"mc-chaos: took away {orphan}, whose starter was killed");
+        using var own = CleanUp.Own(settings.Folder);
         try
         {
             Prepare(settings);
@@ -92,10 +97,10 @@ internal static class Supervisor
     private static void Prepare(ChaosSettings settings)
     {
         if (OperatingSystem.IsWindows()) throw new IOException("the nodes run on Linux");
-        Directory.CreateDirectory(settings.Folder);
         // A database runs as another user, and has to get through.
         File.SetUnixFileMode(settings.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
         File.WriteAllText(Path.Combine(settings.Folder, SettingsFile), JsonSerializer.Serialize(settings, Json));
+        if (settings.Faults.Any(name => Fault.Find(name) is ShimFault)) new Shim.Shim(settings.Folder).Build();
         if (settings.Namespaces) new Network(Path.GetFileName(settings.Folder)).Make(settings);
         if (!settings.Mounts) return;
         foreach (string host in settings.Hosts)
