@@ -1,5 +1,6 @@
 using System.CommandLine;
 using MigrationCluster.Chaos.Cluster;
+using MigrationCluster.Chaos.Cluster.Matrix;
 using MigrationCluster.Chaos.Exploration;
 using MigrationCluster.Chaos.Simulation;
 using MigrationCluster.Chaos.Traces;
@@ -13,8 +14,9 @@ var parsed = new RootCommand("mc-chaos breaks MigrationCluster on purpose and ju
     ChaosCommand.Create(),
     ChaosCommand.CreateInside(),
     ShrinkCommand.Create(),
+    MatrixCommand.Create(),
 }.Parse(args);
 // A chaos run takes its signals itself, and however long it needs to take everything away.
-bool own = parsed.CommandResult.Command.Name is "chaos" or "shrink" || parsed.CommandResult.Command.Name == Supervisor.Inside;
+bool own = parsed.CommandResult.Command.Name is "chaos" or "shrink" or "matrix" || parsed.CommandResult.Command.Name == Supervisor.Inside;
 int code = own ? await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }) : parsed.Invoke();
 return parsed.Errors.Count > 0 ? 2 : code;

@@ -25,6 +25,8 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
 
     public Database? Database { get; } = settings.OnPostgres ? new Database(Path.Combine(settings.Folder, "db")) : null;
 
+    public Shim.Shim Shim { get; } = new(settings.Folder);
+
     /// <summary>Guests that a fault has killed or maimed, and that an operator is to replace.</summary>
     public ConcurrentDictionary<string, string> Sacrificed { get; } = new();
 
@@ -47,7 +49,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         {
             Directory.CreateDirectory(PathOf(name));
             await File.WriteAllTextAsync(PathOf(name + ".json"), Configuration(name), cancel);
-            _daemons[name] = new Daemon(name, PathOf(name + ".log"), Network?.On(name) ?? [], port => Arguments(name, port));
+            _daemons[name] = new Daemon(name, PathOf(name + ".log"), [.. Network?.On(name) ?? [], .. Shim.Around(name)], port => Arguments(name, port));
             await _daemons[name].StartAsync();
             if (settings.Coordinators.Contains(name)) _clients[name] = new ClusterClient(
                 _daemons[name].Address, settings.Namespaces ? Credentials.Open(Certificate("operator", "chaos")) : null);
@@ -57,11 +59,12 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         foreach (string guest in settings.GuestNames) await StartGuestAsync(guest, cancel);
     }
 
-    public async Task StartGuestAsync(string guest, CancellationToken cancel)
+    /// <param name="host">null: each guest has one of its own.</param>
+    public async Task StartGuestAsync(string guest, CancellationToken cancel, string? host = null)
     {
         int number = settings.GuestNames.ToList().IndexOf(guest);
         await Client().StartGuestAsync(JsonSerializer.Serialize(
-            new StartGuestRequest(settings.Hosts[number % settings.Hosts.Count], Spec(guest, number)), Json.Requests), cancel);
+            new StartGuestRequest(host ?? settings.Hosts[number % settings.Hosts.Count], Spec(guest, number)), Json.Requests), cancel);
     }
 
     /// <summary>The host that a guest cannot go to; null: it can go to all.</summary>
@@ -135,7 +138,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         foreach (var daemon in _daemons.Values) daemon.Dispose();
     }
 
-    private static GuestSpec Spec(string name, int number) => new(name, 64, new VcpuSpec(1, "hotset", 4),
+    private GuestSpec Spec(string name, int number) => new(name, settings.GuestMiB, new VcpuSpec(1, "hotset", 4),
     [
         new DeviceSpec("net0", "net", ["gpu0"]), new DeviceSpec("gpu0", "gpu"), new DeviceSpec("serial0", number % 4 == 3 ? Rare : "serial"),
     ]);
@@ -150,7 +153,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         };
         if (name != settings.Hosts[^1]) templates[Rare] = new { model = "net", parameters = new Dictionary<string, string> { ["queues"] = "4" } };
         else templates[Rare] = new { model = "serial" };
-        return JsonSerializer.Serialize(new { memoryMiB = 64 * (settings.Guests + 2), reconnectSeconds = 15, templates });
+        return JsonSerializer.Serialize(new { memoryMiB = settings.GuestMiB * (settings.Guests + 2), reconnectSeconds = 15, templates });
     }
 
     private string[] Arguments(string name, int port)

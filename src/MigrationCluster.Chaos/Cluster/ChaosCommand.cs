@@ -6,17 +6,17 @@ namespace MigrationCluster.Chaos.Cluster;
 /// <summary>`mc-chaos chaos`.</summary>
 internal static class ChaosCommand
 {
-    /// <summary>By --profile: minutes, nodes, guests.</summary>
-    private static readonly Dictionary<string, (double Minutes, int Nodes, int Guests)> Profiles = new()
+    /// <summary>By --profile.</summary>
+    private static readonly Dictionary<string, (double Minutes, int Nodes, int Guests, int GuestMiB)> Profiles = new()
     {
-        ["ci"] = (2, 3, 3),
-        ["long"] = (30, 3, 4),
+        ["ci"] = (2, 3, 4, 32),
+        ["long"] = (30, 3, 4, 64),
     };
 
     public static Command Create()
     {
         var nodes = new Option<int?>("--nodes") { Description = "Hosts of guests, 2 to 8. [default: 3]" };
-        var guests = new Option<int?>("--guests") { Description = "Guests, of 64 MiB each, 1 to 16. [default: 4]" };
+        var guests = new Option<int?>("--guests") { Description = "Guests, of 64 MiB each (profile ci: 32), 1 to 16. [default: 4]" };
         var engine = new Option<string>("--engine")
         {
             Description = "sqlite: one coordinator; postgres: three, and a PostgreSQL of the run's own.",
@@ -30,7 +30,7 @@ internal static class ChaosCommand
             Description = "Names with commas between; with a minus before it a name is taken out of all. [default: all]\n" +
                 string.Join('\n', Fault.All.Select(fault => $"  {fault.Name}: {fault.Help}")),
         };
-        var profile = new Option<string?>("--profile") { Description = "ci: 2 min, 3 nodes, 3 guests; long: 30 min, 3 nodes, 4 guests." };
+        var profile = new Option<string?>("--profile") { Description = "ci: 2 min, 3 nodes, 4 guests; long: 30 min, 3 nodes, 4 guests." };
         profile.AcceptOnlyFromAmong([.. Profiles.Keys]);
         var report = new Option<string?>("--report") { Description = "Folder of the report. [default: chaos-SEED in the current one]" };
         var schedule = new Option<string?>("--schedule") { Description = "Keep to the schedule, and the settings, of this report.json instead." };
@@ -78,7 +78,7 @@ internal static class ChaosCommand
     internal static ChaosSettings Read(
         string? profile, int? nodes, int? guests, string engine, double? minutes, int seed, string? faults, string? report, bool loopback)
     {
-        var preset = profile is null ? (Minutes: 5, Nodes: 3, Guests: 4) : Profiles[profile];
+        var preset = profile is null ? (Minutes: 5, Nodes: 3, Guests: 4, GuestMiB: 64) : Profiles[profile];
         var (hosts, count, long_) = (nodes ?? preset.Nodes, guests ?? preset.Guests, minutes ?? preset.Minutes);
         if (hosts is < 2 or > 8) throw new FormatException($"--nodes must be 2 to 8, not {hosts}");
         if (count is < 1 or > 16) throw new FormatException($"--guests must be 1 to 16, not {count}");
@@ -87,7 +87,7 @@ internal static class ChaosCommand
         string? none = loopback ? "--loopback was given" : Network.Missing();
         var settings = new ChaosSettings(
             Supervisor.NewFolder(), hosts, count, engine, long_, seed, Path.GetFullPath(report ?? $"chaos-{seed}"), none is null,
-            Environment.IsPrivilegedProcess, [], new SortedDictionary<string, string>());
+            Environment.IsPrivilegedProcess, [], new SortedDictionary<string, string>(), GuestMiB: preset.GuestMiB);
         var asked = Names(faults);
         var leftOut = asked.Select(fault => (fault.Name, Why: fault.Missing(settings))).Where(pair => pair.Why is not null)
             .ToDictionary(pair => pair.Name, pair => none is not null && pair.Why!.Contains("namespaces", StringComparison.Ordinal) ? $"{pair.Why} ({none})" : pair.Why!);
@@ -101,7 +101,7 @@ internal static class ChaosCommand
             if (Fault.All.All(fault => fault.Name != name))
                 throw new FormatException($"there is no fault '{name}'; there are {string.Join(", ", Fault.All.Select(fault => fault.Name))}");
         var chosen = names.Where(name => !name.StartsWith('-')).ToList();
-        return [.. Fault.All.Where(fault => (chosen.Count == 0 || chosen.Contains(fault.Name)) && !names.Contains("-" + fault.Name))];
+        return [.. chosen.Count > 0 ? chosen.Distinct().Select(Fault.Find) : Fault.All.Where(fault => !names.Contains("-" + fault.Name))];
     }
 
     /// <exception cref="FormatException">no report.</exception>

@@ -22,13 +22,13 @@ internal sealed record ChaosReport(
 
     public static ChaosReport Of(
         ChaosSettings settings, DateTimeOffset started, double healedAt, bool interrupted, IReadOnlyList<Strike> schedule,
-        IReadOnlyList<Struck> struck, IReadOnlyList<MigrationView> migrations, IReadOnlyList<Ownership> owned,
-        IReadOnlyList<Finding> findings, IReadOnlyList<string> disorder, Load load, long looks) => new(
+        IReadOnlyList<Struck> struck, IReadOnlyList<MigrationView> migrations,
+        IReadOnlyList<Finding> findings, IReadOnlyList<string> disorder, Load load, Watcher watcher) => new(
             interrupted ? Interrupted : findings.Count + disorder.Count > 0 ? Violated : Held, settings, started, healedAt, schedule, struck,
             [.. migrations.Select(view => MigrationLine.Of(view, started)).OrderBy(line => line.From)],
             new SortedDictionary<string, int>(migrations.GroupBy(view => view.Outcome).ToDictionary(group => group.Key, group => group.Count())),
-            load.Refusals, [.. migrations.Select(view => view.Report?.DowntimeMs).OfType<double>().Order()], owned, findings, disorder,
-            load.Checks, load.Replaced, looks);
+            load.Refusals, [.. migrations.Select(view => view.Report?.DowntimeMs).OfType<double>().Order()], watcher.Owned, findings, disorder,
+            watcher.Checks, load.Replaced, watcher.Looks);
 
     /// <summary>Something that its maker alone could not see, such as leftovers: the run has not held.</summary>
     public ChaosReport With(IReadOnlyList<string> more) => more.Count == 0 ? this : this with

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using MigrationCluster.Api;
 using MigrationCluster.Chaos.Cluster.Judging;
-using MigrationCluster.Protocol.Invariants;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -40,7 +39,7 @@ internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
             await cluster.MendAsync();
             await cluster.UntilJoinedAsync(cancel);
             stuck = await load.HealAsync(HealLimit, cancel);
-            await JudgeRestAsync(cluster, watcher, load, cancel);
+            foreach (string guest in settings.GuestNames) await RestJudge.JudgeAsync(cluster, watcher, guest, cancel);
             await watching.CancelAsync();
             await watch;
             migrations = await cluster.Client().ListMigrationsAsync(cancel);
@@ -56,11 +55,12 @@ internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
         }
 
         var findings = watcher.Findings.ToList();
-        if (!interrupted) findings.AddRange(await JudgeJournalsAsync(cluster, clock));
+        if (!interrupted) findings.AddRange((await RestJudge.JournalsAsync(cluster, _ => true))
+            .Select(violation => new Finding(clock.Elapsed.TotalSeconds, "", violation.Invariant, violation.Detail)));
         cluster.Database?.Stop();
         return ChaosReport.Of(
-            settings, started, healedAt, interrupted, strikes, [.. _struck.OrderBy(one => one.From)], migrations, watcher.Owned, findings,
-            [.. stuck, .. disorder, .. _broken], load, watcher.Looks);
+            settings, started, healedAt, interrupted, strikes, [.. _struck.OrderBy(one => one.From)], migrations, findings,
+            [.. stuck, .. disorder, .. _broken], load, watcher);
     }
 
     /// <summary>Returns when the time is over and every fault is undone.</summary>
@@ -103,60 +103,6 @@ internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidOperationException)
         {
             _broken.Add($"{strike}: {error.Message}");
-        }
-    }
-
-    /// <summary>Everything has come to rest: each guest runs on one host, its owner, works on, finds itself whole, and left nothing elsewhere.</summary>
-    private static async Task JudgeRestAsync(ChaosCluster cluster, Watcher watcher, Load load, CancellationToken cancel)
-    {
-        foreach (string guest in cluster.Settings.GuestNames)
-        {
-            try
-            {
-                await load.CheckAsync(guest, 0, cancel);
-            }
-            catch (ApiException error)
-            {
-                watcher.Report(guest, new Violation("SomebodyOwns", $"{guest} does not check itself at the end: {error.Message}"));
-            }
-
-            if (await watcher.LookAsync(guest) is not { } rest)
-            {
-                watcher.Report(guest, new Violation("SomebodyOwns", $"{guest} has no row at the end"));
-                continue;
-            }
-
-            foreach (var violation in OwnershipInvariants.Check(rest).Concat(OwnershipInvariants.CheckHealed(rest))) watcher.Report(guest, violation);
-            foreach (string host in cluster.Settings.Hosts.Where(host => host != rest.Row.Owner.Value))
-                await UntilGoneAsync(cluster, watcher, host, guest, cancel);
-        }
-    }
-
-    /// <summary>A source is released after its guest runs elsewhere.</summary>
-    private static async Task UntilGoneAsync(ChaosCluster cluster, Watcher watcher, string host, string guest, CancellationToken cancel)
-    {
-        for (int look = 0; look < 150; look++, await Task.Delay(200, cancel))
-            if (!cluster.Files(host, guest).Leftovers().Any()) return;
-        watcher.Report(guest, new Violation("NothingIsLeft", $"of {guest} on {host}: {string.Join("; ", cluster.Files(host, guest).Leftovers())}"));
-    }
-
-    private static async Task<IReadOnlyList<Finding>> JudgeJournalsAsync(ChaosCluster cluster, Stopwatch clock)
-    {
-        try
-        {
-            var rows = new Rows(cluster);
-            var violations = (await rows.JournalAsync()).GroupBy(entry => entry.Migration)
-                .SelectMany(journal => JournalJudge.Coordinator(journal.Key, [.. journal.Select(entry => entry.Body)])).ToList();
-            foreach (string host in cluster.Settings.Hosts)
-                foreach (var journal in (await rows.AgentAsync(host)).GroupBy(entry => (entry.Migration, entry.Side)))
-                    violations.AddRange(journal.Key.Side == (long)Protocol.Migration.Side.Source
-                        ? JournalJudge.Source($"{journal.Key.Migration} on {host}", [.. journal.Select(entry => entry.Body)])
-                        : JournalJudge.Destination($"{journal.Key.Migration} on {host}", [.. journal.Select(entry => entry.Body)]));
-            return [.. violations.Select(violation => new Finding(clock.Elapsed.TotalSeconds, "", violation.Invariant, violation.Detail))];
-        }
-        catch (Exception error) when (error is System.Data.Common.DbException or IOException)
-        {
-            return [new Finding(clock.Elapsed.TotalSeconds, "", "EveryTransitionAllowed", $"a journal cannot be read: {error.Message}")];
         }
     }
 }

@@ -3,7 +3,28 @@ namespace MigrationCluster.Chaos.Cluster;
 /// <summary>Takes away whatever of a run is left: processes, namespaces, mounts, files. Safe to be called twice.</summary>
 internal static class CleanUp
 {
+    private const string OwnFile = "own";
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
+
+    /// <summary>Between its making and its lock the file of a run that is just starting looks as one without an owner.</summary>
+    private static readonly TimeSpan Starting = TimeSpan.FromSeconds(5);
+
+    /// <summary>Makes a run's folder, this process's for as long as what is returned is open, which the kernel ends with the process.</summary>
+    public static IDisposable Own(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        return new FileStream(Path.Combine(folder, OwnFile), FileMode.Create, FileAccess.ReadWrite, FileShare.None);
+    }
+
+    /// <summary>Takes away runs whose starter was killed before it could.</summary>
+    /// <param name="under">where runs have their folders.</param>
+    /// <returns>the folders of those.</returns>
+    public static async Task<IReadOnlyList<string>> SweepOrphansAsync(string under)
+    {
+        string[] orphans = [.. Directory.EnumerateDirectories(under, "mcx-*").Where(IsOrphan)];
+        foreach (string folder in orphans) await SweepAsync(folder);
+        return orphans;
+    }
 
     /// <returns>what is still there afterwards; empty normally.</returns>
     public static async Task<IReadOnlyList<string>> SweepAsync(string folder)
@@ -38,6 +59,21 @@ internal static class CleanUp
             .. Network.All(run).Select(name => $"namespace {name}"), .. Mounts(folder).Select(mount => $"mount {mount}"),
             .. Directory.Exists(folder) ? (string[])[$"folder {folder}"] : [],
         ];
+    }
+
+    private static bool IsOrphan(string folder)
+    {
+        string own = Path.Combine(folder, OwnFile);
+        if (!File.Exists(own) || File.GetLastWriteTimeUtc(own) > DateTime.UtcNow - Starting) return false;
+        try
+        {
+            using var free = new FileStream(own, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     private static IEnumerable<string> Mounts(string folder) => File.ReadAllLines("/proc/self/mounts")

@@ -20,6 +20,15 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
 
     public bool Lives => _process is { HasExited: false };
 
+    /// <summary>What it is armed with whenever it is started and nothing else is said.</summary>
+    public Armed? Armed { get; set; }
+
+    /// <summary>What the process that runs now was armed with.</summary>
+    public Armed? StartedWith { get; private set; }
+
+    /// <summary>Everything of <see cref="StartedWith"/> has fired.</summary>
+    public void Spent() => StartedWith = null;
+
     /// <summary>Where it answers; known once it has started.</summary>
     public Uri Address { get; private set; } = null!;
 
@@ -27,7 +36,7 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
     /// <exception cref="IOException">it ended instead, or does not listen in time.</exception>
     public async Task StartAsync(Armed? armed = null)
     {
-        _process?.Dispose();
+        StartedWith = armed ??= Armed;
         long before = File.Exists(log) ? new FileInfo(log).Length : 0;
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };
         start.Environment["MC_FAILPOINTS"] = armed?.Own;
@@ -36,6 +45,7 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
             ["-c", "log=$1; shift; exec setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. within,
                 Shell.Find("MigrationCluster.Node", "mc-node"), .. arguments(_port)])
             start.ArgumentList.Add(argument);
+        // The one before is not disposed of: somebody may just be asking whether it lives.
         _process = Process.Start(start)!;
         for (var watch = Stopwatch.StartNew(); ; await Task.Delay(50))
         {

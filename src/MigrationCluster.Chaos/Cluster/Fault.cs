@@ -1,4 +1,5 @@
 using System.Globalization;
+using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -26,13 +27,22 @@ internal abstract class Fault
     /// <summary>Its parameters of one strike. "target" names what no other strike may hold at the same time.</summary>
     public abstract SortedDictionary<string, string> Draw(Random random, ChaosSettings settings);
 
+    /// <summary>Its parameters of a strike while a process stands still at a failpoint; null: it makes no sense there.</summary>
+    public virtual SortedDictionary<string, string>? At(Scene scene) => null;
+
+    /// <summary>While it holds its target stands still: nobody else may let it go on.</summary>
+    public virtual bool Freezes => false;
+
     /// <summary>Strikes, holds, and returns once it is undone; <paramref name="healing"/> ends the hold early, not the undoing.</summary>
     public abstract Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing);
 
     public static Fault Find(string name) => All.Single(fault => fault.Name == name);
 
-    protected static async Task HoldAsync(Strike strike, CancellationToken healing) =>
+    protected static async Task HoldAsync(Strike strike, CancellationToken healing)
+    {
+        strike.Struck?.Invoke();
         await Task.Delay(strike.Hold, healing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
 
     protected static SortedDictionary<string, string> With(params (string Name, string Value)[] parameters) =>
         new(parameters.ToDictionary(pair => pair.Name, pair => pair.Value), StringComparer.Ordinal);

@@ -11,14 +11,10 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(300);
     private readonly ConcurrentDictionary<string, int> _refusals = new();
-    private int _checks;
     private int _replaced;
 
     /// <summary>Requests that were refused by name, by code.</summary>
     public IReadOnlyDictionary<string, int> Refusals => _refusals;
-
-    /// <summary>Self-checks of guests that were answered.</summary>
-    public int Checks => _checks;
 
     public int Replaced => _replaced;
 
@@ -65,15 +61,6 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
         return [.. stuck.OfType<string>()];
     }
 
-    /// <summary>The guest's own account of itself, which is what counts of its memory.</summary>
-    public async Task CheckAsync(string guest, int turn, CancellationToken cancel)
-    {
-        var check = await cluster.Client(turn).CheckGuestAsync(guest, cancel);
-        Interlocked.Increment(ref _checks);
-        if (check.Wrong != 0 || check.WorkErrors != 0 || check.Pages == 0)
-            watcher.Report(guest, new Violation("NoDirtyPageLost", $"{guest} finds {check.Wrong} of {check.Pages} pages wrong, {check.WorkErrors} errors at work"));
-    }
-
     private async Task DriveAsync(string guest, Random random, CancellationToken stop)
     {
         for (int turn = random.Next(3); !stop.IsCancellationRequested; turn++)
@@ -95,7 +82,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                         : Other(random, guest, view.Host);
                     var begun = await client.MigrateAsync(new MigrateRequest(guest, to, 3000), stop);
                     await FollowAsync(begun, random.NextDouble() < 0.15 ? TimeSpan.FromMilliseconds(random.Next(50, 1500)) : null, stop);
-                    await CheckAsync(guest, turn, stop);
+                    await watcher.CheckAsync(guest, turn, stop);
                 }
             }
             catch (ApiException error)
@@ -108,7 +95,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                 return;
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(100, 1200)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(50, 400)), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -7,6 +8,10 @@ namespace MigrationCluster.Chaos.Cluster;
 /// <param name="Parameters">by the fault's own names.</param>
 internal sealed record Strike(int Number, double At, string Fault, SortedDictionary<string, string> Parameters)
 {
+    /// <summary>Called when the fault has struck, before it holds; never where there was nothing to strike.</summary>
+    [JsonIgnore]
+    public Action? Struck { get; init; }
+
     public string this[string name] => Parameters[name];
 
     /// <summary>How long it lasts.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
+using MigrationCluster.Chaos.Cluster.Faults;
+using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -18,32 +19,24 @@ internal static class Supervisor
 
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>Directly under /tmp whatever TMPDIR says: socket paths end at 107 bytes.</summary>
-    public static string NewFolder() => "/tmp/mcx-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 3));
+    /// <summary>Whatever TMPDIR says: socket paths end at 107 bytes.</summary>
+    private const string Runs = "/tmp";
+
+    public static string NewFolder() => $"{Runs}/mcx-" + Convert.ToHexStringLower(Guid.NewGuid().ToByteArray().AsSpan(0, 3));
 
     /// <returns>the report, with what could not be taken away in it; null: the run did not come to one.</returns>
     public static async Task<ChaosReport?> RunAsync(ChaosSettings settings)
     {
+        using var interruption = new Interruption();
         Directory.CreateDirectory(settings.Report);
-        IReadOnlyList<string> left = [];
+        string file = Path.Combine(settings.Report, ReportFile);
+        File.Delete(file);
         ChaosReport? report = null;
-        using var interrupted = new CancellationTokenSource();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Interrupt(signal, interrupted));
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Interrupt(signal, interrupted));
-        try
+        var left = await HoldAsync(settings, () =>
         {
-            Prepare(settings);
-            if (!interrupted.IsCancellationRequested) await RunInsideAsync(settings, interrupted.Token);
-            string file = Path.Combine(settings.Report, ReportFile);
-            report = File.Exists(file) ? JsonSerializer.Deserialize<ChaosReport>(await File.ReadAllTextAsync(file), Json) : null;
-            if (report is { Verdict: ChaosReport.Violated }) KeepEvidence(settings);
-        }
-        finally
-        {
-            left = await CleanUp.SweepAsync(settings.Folder);
-        }
-
-        foreach (string one in left) Console.Error.WriteLine($"mc-chaos: left behind: {one}");
+            report = File.Exists(file) ? JsonSerializer.Deserialize<ChaosReport>(File.ReadAllText(file), Json) : null;
+            return report is { Verdict: ChaosReport.Violated };
+        }, interruption.Token);
         Console.WriteLine(left.Count == 0
             ? "Nothing is left behind: no process, no namespace, no mount, no file but the report."
             : $"{left.Count} things are left behind.");
@@ -51,6 +44,29 @@ internal static class Supervisor
         report = report.With([.. left.Select(one => $"left behind: {one}")]);
         Write(report);
         return report;
+    }
+
+    /// <summary>Makes everything of a run, has its child do it, and takes everything away again.</summary>
+    /// <param name="failed">asked when the child has ended: whether its journals and logs are to be kept with the report.</param>
+    /// <returns>what could not be taken away.</returns>
+    public static async Task<IReadOnlyList<string>> HoldAsync(ChaosSettings settings, Func<bool> failed, CancellationToken interrupted)
+    {
+        IReadOnlyList<string> left = [];
+        foreach (string orphan in await CleanUp.SweepOrphansAsync(Runs)) await Console.Error.WriteLineAsync($"mc-chaos: took away {orphan}, whose starter was killed");
+        using var own = CleanUp.Own(settings.Folder);
+        try
+        {
+            Prepare(settings);
+            if (!interrupted.IsCancellationRequested) await RunInsideAsync(settings, interrupted);
+            if (failed()) KeepEvidence(settings);
+        }
+        finally
+        {
+            left = await CleanUp.SweepAsync(settings.Folder);
+        }
+
+        foreach (string one in left) Console.Error.WriteLine($"mc-chaos: left behind: {one}");
+        return left;
     }
 
     /// <summary>The child: does the run that its folder describes and leaves its report.</summary>
@@ -67,25 +83,24 @@ internal static class Supervisor
 
             stop.Cancel();
         });
+        if (settings.Cases is not null)
+        {
+            await new MatrixRun(settings, Console.Error.WriteLine).RunAsync(stop.Token);
+            return 0;
+        }
+
         var report = await new ChaosRun(settings, Console.WriteLine).RunAsync(stop.Token);
         await File.WriteAllTextAsync(Path.Combine(settings.Report, ReportFile), JsonSerializer.Serialize(report, Json));
         return 0;
     }
 
-    private static void Interrupt(PosixSignalContext signal, CancellationTokenSource interrupted)
-    {
-        signal.Cancel = true;
-        interrupted.Cancel();
-    }
-
     private static void Prepare(ChaosSettings settings)
     {
         if (OperatingSystem.IsWindows()) throw new IOException("the nodes run on Linux");
-        Directory.CreateDirectory(settings.Folder);
         // A database runs as another user, and has to get through.
         File.SetUnixFileMode(settings.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
-        File.Delete(Path.Combine(settings.Report, ReportFile));
         File.WriteAllText(Path.Combine(settings.Folder, SettingsFile), JsonSerializer.Serialize(settings, Json));
+        if (settings.Faults.Any(name => Fault.Find(name) is ShimFault)) new Shim.Shim(settings.Folder).Build();
         if (settings.Namespaces) new Network(Path.GetFileName(settings.Folder)).Make(settings);
         if (!settings.Mounts) return;
         foreach (string host in settings.Hosts)
@@ -114,7 +129,7 @@ internal static class Supervisor
         foreach (string file in Directory.EnumerateFiles(settings.Folder, "*", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true })
             .Where(file => file.EndsWith(".log", StringComparison.Ordinal) || file.Contains(".db", StringComparison.Ordinal) || Path.GetFileName(file) == "fence"))
         {
-            string kept = Path.Combine(settings.Report, "evidence", Path.GetRelativePath(settings.Folder, file));
+            string kept = Path.Combine(settings.Report, "evidence", Path.GetFileName(settings.Folder), Path.GetRelativePath(settings.Folder, file));
             Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
             File.Copy(file, kept, overwrite: true);
         }

@@ -1,12 +1,18 @@
+using MigrationCluster.Chaos.Cluster.Matrix;
+
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
 /// <summary>What is done to a daemon, whichever: a coordinator or the node of a host. It is started again where it was.</summary>
 internal abstract class DaemonFault : Fault
 {
-    protected abstract IReadOnlyList<string> Of(ChaosSettings settings);
+    /// <summary>Of hosts; false: of coordinators.</summary>
+    protected abstract bool OfHosts { get; }
 
     public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings) =>
-        With(("target", One(random, Of(settings))), Seconds(random, 0.2, 4));
+        With(("target", One(random, OfHosts ? settings.Hosts : settings.Coordinators)), Seconds(random, 0.2, 4));
+
+    public override SortedDictionary<string, string>? At(Scene scene) =>
+        OfHosts == scene.Host is not null ? With(("target", scene.Daemon), ("seconds", Freezes ? "1.5" : "0.5")) : null;
 }
 
 /// <summary>kill -9, and started again a while later.</summary>
@@ -22,6 +28,8 @@ internal abstract class KillDaemon : DaemonFault
 
 internal abstract class StopDaemon : DaemonFault
 {
+    public override bool Freezes => true;
+
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         int id = cluster.Daemon(strike["target"]).Id;
@@ -44,7 +52,7 @@ internal sealed class KillNode : KillDaemon
 
     public override string Help => "SIGKILL to the daemon of a host, which is started again: target, seconds until then";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+    protected override bool OfHosts => true;
 }
 
 internal sealed class KillCoordinator : KillDaemon
@@ -53,7 +61,7 @@ internal sealed class KillCoordinator : KillDaemon
 
     public override string Help => "SIGKILL to a coordinator, which is started again: target, seconds until then";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+    protected override bool OfHosts => false;
 }
 
 internal sealed class StopNode : StopDaemon
@@ -62,7 +70,7 @@ internal sealed class StopNode : StopDaemon
 
     public override string Help => "SIGSTOP to the daemon of a host: target, seconds until SIGCONT";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+    protected override bool OfHosts => true;
 }
 
 internal sealed class StopCoordinator : StopDaemon
@@ -71,7 +79,7 @@ internal sealed class StopCoordinator : StopDaemon
 
     public override string Help => "SIGSTOP to a coordinator: target, seconds until SIGCONT";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+    protected override bool OfHosts => false;
 }
 
 internal sealed class EndNode : EndDaemon
@@ -80,7 +88,7 @@ internal sealed class EndNode : EndDaemon
 
     public override string Help => "SIGTERM to the daemon of a host, which ends in good order and is started again: target, seconds until then";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Hosts;
+    protected override bool OfHosts => true;
 }
 
 internal sealed class EndCoordinator : EndDaemon
@@ -89,5 +97,5 @@ internal sealed class EndCoordinator : EndDaemon
 
     public override string Help => "SIGTERM to a coordinator, which hands over and is started again: target, seconds until then";
 
-    protected override IReadOnlyList<string> Of(ChaosSettings settings) => settings.Coordinators;
+    protected override bool OfHosts => false;
 }

@@ -1,3 +1,5 @@
+using MigrationCluster.Chaos.Cluster.Matrix;
+
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
 /// <summary>Stopped as a crash would, so that every connection breaks and every COMMIT under way is in doubt.</summary>
@@ -11,6 +13,8 @@ internal sealed class DatabaseRestart : Fault
 
     public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings) =>
         With(("target", "database"), Seconds(random, 0, 4));
+
+    public override SortedDictionary<string, string>? At(Scene scene) => With(("target", "database"), ("seconds", "1.5"));
 
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {

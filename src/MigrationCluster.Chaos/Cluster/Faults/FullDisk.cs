@@ -1,3 +1,5 @@
+using MigrationCluster.Chaos.Cluster.Matrix;
+
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
 /// <summary>The file system that a host's data is on, a tmpfs of its own, filled to the last byte.</summary>
@@ -11,6 +13,9 @@ internal sealed class FullDisk : Fault
 
     public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings) =>
         With(("target", One(random, settings.Hosts)), Seconds(random, 0.5, 4));
+
+    public override SortedDictionary<string, string>? At(Scene scene) =>
+        scene.Host is { } host ? With(("target", host), ("seconds", "1.5")) : null;
 
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
@@ -8,10 +9,17 @@ internal abstract class GuestFault : Fault
     public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings) =>
         With(("target", One(random, settings.GuestNames)), ("pick", random.Next(100).ToString(CultureInfo.InvariantCulture)), Seconds(random, 0.2, 3));
 
-    protected static HostFolder? Where(ChaosCluster cluster, Strike strike) =>
-        cluster.HostsOf(strike["target"]) is { Count: > 0 } hosts
-            ? cluster.Files(hosts[int.Parse(strike["pick"], CultureInfo.InvariantCulture) % hosts.Count], strike["target"])
-            : null;
+    /// <summary>On the host of whoever stands still, or, if that is a coordinator, on the destination.</summary>
+    public override SortedDictionary<string, string>? At(Scene scene) =>
+        With(("target", scene.Guest), ("host", scene.Host ?? scene.Destination), ("pick", "0"), ("seconds", "1.5"));
+
+    protected static HostFolder? Where(ChaosCluster cluster, Strike strike)
+    {
+        var hosts = cluster.HostsOf(strike["target"]).Where(host => strike.Parameters.GetValueOrDefault("host", host) == host).ToList();
+        return hosts.Count == 0 ? null : cluster.Files(hosts[Pick(strike) % hosts.Count], strike["target"]);
+    }
+
+    protected static int Pick(Strike strike) => int.Parse(strike["pick"], CultureInfo.InvariantCulture);
 }
 
 internal sealed class KillGuest : GuestFault
@@ -23,7 +31,7 @@ internal sealed class KillGuest : GuestFault
     public override Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         cluster.Sacrificed[strike["target"]] = Name;
-        if (Where(cluster, strike)?.Guest is { } process) Processes.Send(process, Processes.Kill);
+        if (Where(cluster, strike)?.Guest is { } process && Processes.Send(process, Processes.Kill)) strike.Struck?.Invoke();
         return Task.CompletedTask;
     }
 }
@@ -31,6 +39,8 @@ internal sealed class KillGuest : GuestFault
 internal sealed class StopGuest : GuestFault
 {
     public override string Name => "stop-guest";
+
+    public override bool Freezes => true;
 
     public override string Help => "SIGSTOP to a guest process: target, pick of its hosts, seconds until SIGCONT";
 
@@ -52,8 +62,8 @@ internal sealed class KillDevice : GuestFault
     public override Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         cluster.Sacrificed[strike["target"]] = Name;
-        if (Where(cluster, strike)?.Servers.Values.ToList() is { Count: > 0 } servers)
-            Processes.Send(servers[int.Parse(strike["pick"], CultureInfo.InvariantCulture) % servers.Count], Processes.Kill);
+        if (Where(cluster, strike)?.Servers.Values.ToList() is { Count: > 0 } servers
+            && Processes.Send(servers[Pick(strike) % servers.Count], Processes.Kill)) strike.Struck?.Invoke();
         return Task.CompletedTask;
     }
 }
@@ -67,7 +77,7 @@ internal sealed class HangDevice : GuestFault
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         if (Where(cluster, strike)?.Servers.Values.ToList() is not { Count: > 0 } servers) return;
-        int process = servers[int.Parse(strike["pick"], CultureInfo.InvariantCulture) % servers.Count];
+        int process = servers[Pick(strike) % servers.Count];
         Processes.Send(process, Processes.Stop);
         await HoldAsync(strike, healing);
         if (Processes.Lives(process)) Processes.Send(process, Processes.Continue);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
@@ -19,6 +20,10 @@ internal abstract class NetworkFault : Fault
         var (one, other) = Two(random, settings.Daemons);
         return With(("from", one), ("to", other), Seconds(random, 0.5, 6));
     }
+
+    /// <summary>Between both hosts where one of them stands still, between a coordinator and the source where that does.</summary>
+    public override SortedDictionary<string, string>? At(Scene scene) =>
+        With(("from", scene.Daemon), ("to", scene.Host is null ? scene.Source : scene.Peer), ("seconds", "2"));
 
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
@@ -47,6 +52,10 @@ internal sealed class OneWayCut : NetworkFault
 
     protected override bool BothWays => false;
 
+    /// <summary>From a coordinator to whoever is one of both hosts.</summary>
+    public override SortedDictionary<string, string>? At(Scene scene) =>
+        With(("from", scene.Coordinator), ("to", scene.Host ?? scene.Destination), ("seconds", "2"));
+
     protected override string Verdict(Strike strike) => "drop";
 }
 
@@ -63,6 +72,13 @@ internal sealed class Lossy : NetworkFault
         return drawn;
     }
 
+    public override SortedDictionary<string, string>? At(Scene scene)
+    {
+        var at = base.At(scene)!;
+        at["percent"] = "20";
+        return at;
+    }
+
     protected override string Verdict(Strike strike) => $"numgen random mod 100 < {strike["percent"]} drop";
 }
 
@@ -77,6 +93,13 @@ internal sealed class Slow : NetworkFault
         var drawn = base.Draw(random, settings);
         drawn["kbytes"] = random.Next(500, 8000).ToString(CultureInfo.InvariantCulture);
         return drawn;
+    }
+
+    public override SortedDictionary<string, string>? At(Scene scene)
+    {
+        var at = base.At(scene)!;
+        at["kbytes"] = "2000";
+        return at;
     }
 
     protected override string Verdict(Strike strike) => $"limit rate over {strike["kbytes"]} kbytes/second drop";

@@ -24,8 +24,12 @@ internal sealed class Watcher(ChaosCluster cluster, Stopwatch clock)
     private readonly List<Finding> _findings = [];
     private readonly List<Ownership> _owned = [];
     private long _looks;
+    private int _checks;
 
     public long Looks => Volatile.Read(ref _looks);
+
+    /// <summary>Self-checks of guests that were answered.</summary>
+    public int Checks => Volatile.Read(ref _checks);
 
     public IReadOnlyList<Finding> Findings
     {
@@ -45,6 +49,15 @@ internal sealed class Watcher(ChaosCluster cluster, Stopwatch clock)
         lock (_sync)
             if (!_findings.Any(known => known.Invariant == violation.Invariant && known.Detail == violation.Detail))
                 _findings.Add(new Finding(clock.Elapsed.TotalSeconds, guest, violation.Invariant, violation.Detail));
+    }
+
+    /// <summary>The guest's own account of itself, which is what counts of its memory.</summary>
+    public async Task CheckAsync(string guest, int turn, CancellationToken cancel)
+    {
+        var check = await cluster.Client(turn).CheckGuestAsync(guest, cancel);
+        Interlocked.Increment(ref _checks);
+        if (check.Wrong != 0 || check.WorkErrors != 0 || check.Pages == 0)
+            Report(guest, new Violation("NoDirtyPageLost", $"{guest} finds {check.Wrong} of {check.Pages} pages wrong, {check.WorkErrors} errors at work"));
     }
 
     /// <returns>null: the store cannot be read just now, or knows no such guest.</returns>
@@ -94,13 +107,14 @@ internal sealed class Watcher(ChaosCluster cluster, Stopwatch clock)
         if (FenceFile.Read(files.Directory) is not { } fence) return null;
         var devices = new Dictionary<string, DeviceState>();
         DeviceState? machine = null;
-        if (Directory.Exists(files.Directory))
-            foreach (string socket in Directory.EnumerateFiles(files.Directory, "*.sock"))
-                if (await StateAsync(socket) is { } state)
-                {
-                    if (socket == files.PathOf(GuestFiles.Endpoint(DeviceName.Machine))) machine = state;
-                    else devices[Path.GetFileNameWithoutExtension(socket)] = state;
-                }
+        // Side by side: a process that stands still answers none of them, and each would cost its time.
+        string[] sockets = Directory.Exists(files.Directory) ? [.. Directory.EnumerateFiles(files.Directory, "*.sock")] : [];
+        foreach (var (socket, asked) in sockets.Zip(await Task.WhenAll(sockets.Select(StateAsync))))
+            if (asked is { } state)
+            {
+                if (socket == files.PathOf(GuestFiles.Endpoint(DeviceName.Machine))) machine = state;
+                else devices[Path.GetFileNameWithoutExtension(socket)] = state;
+            }
 
         return new HostObservation(new HostName(host), fence, machine, devices);
     }
