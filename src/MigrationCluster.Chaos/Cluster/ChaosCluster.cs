@@ -14,7 +14,7 @@ namespace MigrationCluster.Chaos.Cluster;
 internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
 {
     private const string Rare = "rare";
-    private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan JoinLimit = TimeSpan.FromSeconds(120);
     private readonly Dictionary<string, Daemon> _daemons = [];
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _held = new();
     private readonly Dictionary<string, ClusterClient> _clients = [];

@@ -10,7 +10,7 @@ internal sealed record Armed(string? Own = null, string? Guests = null);
 internal sealed class Daemon(string name, string log, string[] within, Func<int, string[]> arguments) : IDisposable
 {
     private const string ReadyLine = "listening on ";
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
     private Process? _process;
     private int _port;
 

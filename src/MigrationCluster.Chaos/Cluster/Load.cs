@@ -9,6 +9,9 @@ namespace MigrationCluster.Chaos.Cluster;
 /// where a fault has killed it.</summary>
 internal sealed class Load(ChaosCluster cluster, Watcher watcher)
 {
+    /// <summary>What an operator does whose guest is refused because blackouts under faults were long: he raises the limit.</summary>
+    private const int HealDowntimeMs = 30_000;
+
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(300);
     private readonly ConcurrentDictionary<string, int> _refusals = new();
     private int _replaced;
@@ -42,7 +45,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                             string.Join(", ", view.Devices.Select(device => $"{device.Name} {device.State}"));
                         if (view.Migration is not null || await ReplacedAsync(client, view, within.Token) || view.State != "running") continue;
                         string to = cluster.Settings.Hosts.First(host => host != view.Host && host != cluster.Misfit(guest));
-                        var ended = await FollowAsync(await client.MigrateAsync(new MigrateRequest(guest, to, 5000), within.Token), null, within.Token);
+                        var ended = await FollowAsync(await client.MigrateAsync(new MigrateRequest(guest, to, HealDowntimeMs), within.Token), null, within.Token);
                         last = $"{ended.Id} {ended.Outcome}: {string.Join("; ", ended.Reasons.Select(reason => reason.Message))}";
                         if (ended.Outcome == Outcomes.Completed) return null;
                     }

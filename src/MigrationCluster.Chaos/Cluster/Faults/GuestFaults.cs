@@ -68,6 +68,32 @@ internal sealed class KillDevice : GuestFault
     }
 }
 
+/// <summary>It is let work for a twentieth of a second in every quarter, so that it answers whatever it is asked, late.</summary>
+internal sealed class LateDevice : GuestFault
+{
+    private static readonly TimeSpan Still = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan AtWork = TimeSpan.FromMilliseconds(50);
+
+    public override string Name => "late-device";
+
+    public override string Help => "a device server answers up to 200 ms late (SIGSTOP and SIGCONT by turns): target, pick of host and device, seconds";
+
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        if (Where(cluster, strike)?.Servers.Values.ToList() is not { Count: > 0 } servers) return;
+        int process = servers[Pick(strike) % servers.Count];
+        var hold = HoldAsync(strike, healing);
+        while (!hold.IsCompleted && Processes.Lives(process) && Processes.Send(process, Processes.Stop))
+        {
+            await Task.Delay(Still, CancellationToken.None);
+            Processes.Send(process, Processes.Continue);
+            await Task.Delay(AtWork, CancellationToken.None);
+        }
+
+        await hold;
+    }
+}
+
 internal sealed class HangDevice : GuestFault
 {
     public override string Name => "hang-device";

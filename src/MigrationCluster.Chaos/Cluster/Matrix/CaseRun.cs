@@ -17,7 +17,7 @@ internal sealed class CaseRun(ChaosCluster cluster, MatrixCase it)
     /// <summary>A guest that is dirtied faster than this never arrives.</summary>
     private const long TooSlow = 1 << 20;
 
-    private static readonly TimeSpan RestLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan RestLimit = TimeSpan.FromSeconds(120);
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly List<Stand> _stands = [];
     private readonly ConcurrentQueue<string> _struck = new();
