@@ -24,8 +24,7 @@ public sealed class ClusterClient : IDisposable
             BaseAddress = coordinator,
             DefaultRequestVersion = HttpVersion.Version20,
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            // Longer than a coordinator waits for a guest to start.
-            Timeout = TimeSpan.FromSeconds(300),
+            Timeout = TimeSpan.FromSeconds(130),
         };
         _http.DefaultRequestHeaders.Add(Wire.Header, Wire.Version.ToString());
     }

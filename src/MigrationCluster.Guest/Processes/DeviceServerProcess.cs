@@ -16,9 +16,9 @@ namespace MigrationCluster.Guest.Processes;
 /// <remarks>Not prctl(PR_SET_PDEATHSIG) for our own: that follows the thread that forked, and here it is one of a pool.</remarks>
 internal sealed class DeviceServerProcess : IAsyncDisposable
 {
-    /// <summary>Without a line of output, each step of a kernel device's start being one. Where the processor is emulated and shared by many, a
-    /// guest process with two of them was seen to say nothing for 90 s.</summary>
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(180);
+    /// <summary>Without a line of output, each step of a kernel device's start being one. Where the processor is emulated and shared, such a start
+    /// was seen to take a minute as a whole.</summary>
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan MostBetweenLooks = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);

@@ -20,7 +20,7 @@ public sealed class AgentApi : IAgentApi
     private static readonly TimeSpan UsualQuick = TimeSpan.FromSeconds(10);
 
     /// <summary>For what waits for a guest process: longer than its host gives it to start.</summary>
-    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(270);
+    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(120);
 
     private readonly HostName _agent;
     private readonly string? _refusal;

@@ -15,7 +15,7 @@ internal static class GuestLauncher
 
     /// <summary>How long a guest process may take until its sockets listen. One that ends is noticed at once; this is for one that hangs, and
     /// longer than it gives its own device servers, so that it can say which.</summary>
-    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(240);
+    private static readonly TimeSpan ReadyLimit = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Starts it and waits until it is ready. Leaves no process behind when it fails.</summary>

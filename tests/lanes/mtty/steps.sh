@@ -81,13 +81,7 @@ JSON
     migctl guest start --host a --spec "$work/guest.json" && migctl guest check g && vm_exec a 'ls /sys/bus/mdev/devices'
 }
 
-migrate() { # One that misses a limit, as on a machine that is busy with other things, is rolled back with the guest whole, and asked for again.
-    for _ in 1 2 3; do
-        migctl migrate g --to b --max-downtime 9s && return
-        migctl guest check g || return
-    done
-    return 1
-}
+migrate() { migctl migrate g --to b --max-downtime 9s; }
 
 guest_is_whole() { migctl guest check g && migctl guest show g | tee "$work/shown" && grep -q '\bb\b' "$work/shown"; }
 
