@@ -36,6 +36,22 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
     /// <exception cref="IOException">it ended instead, or does not listen in time.</exception>
     public async Task StartAsync(Armed? armed = null)
     {
+        for (var watch = Stopwatch.StartNew(); ; await Task.Delay(500))
+        {
+            try
+            {
+                await StartOnceAsync(armed);
+                return;
+            }
+            catch (IOException error) when (error.Message.Contains("mc-node: PostgreSQL at", StringComparison.Ordinal) && watch.Elapsed < Limit)
+            {
+                // It ends where its database is away, as one that a fault has stopped: a service manager starts it again.
+            }
+        }
+    }
+
+    private async Task StartOnceAsync(Armed? armed)
+    {
         StartedWith = armed ??= Armed;
         long before = File.Exists(log) ? new FileInfo(log).Length : 0;
         var start = new ProcessStartInfo("/bin/sh") { UseShellExecute = false };

@@ -63,13 +63,13 @@ internal sealed record MatrixReport(string Command, string Host, int Planned, IR
         + (result.RecoverySeconds is { } seconds ? seconds.ToString(" 0.0 's'", CultureInfo.InvariantCulture) : "");
 }
 
-/// <param name="Places">that the fault has struck at.</param>
+/// <param name="Places">failpoints that the fault has struck at.</param>
 /// <param name="RecoverySeconds">ascending.</param>
 internal sealed record MatrixSummary(
     string Fault, int Cases, int Places, IReadOnlyDictionary<string, int> Outcomes, IReadOnlyList<double> RecoverySeconds, int Wrong)
 {
     public static MatrixSummary Of(string fault, IReadOnlyList<MatrixResult> results) => new(
-        fault, results.Count, results.Where(result => result.Struck.Count > 0).SelectMany(result => result.Hits).Select(hit => hit.Point).Distinct().Count(),
+        fault, results.Count, results.Where(result => result.RecoverySeconds is not null).SelectMany(result => result.Hits).Select(hit => hit.Point).Distinct().Count(),
         new SortedDictionary<string, int>(results.GroupBy(result => result.Told).ToDictionary(group => group.Key, group => group.Count())),
         [.. results.Select(result => result.RecoverySeconds).OfType<double>().Order()], results.Count(result => result.Wrong.Count > 0));
 
