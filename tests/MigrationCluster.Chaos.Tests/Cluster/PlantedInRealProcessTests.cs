@@ -12,10 +12,9 @@ public sealed class PlantedInRealProcessTests
     private const string Guest = "g1";
 
     /// <summary>As the simulator's epoch-in-memory: what a guest process has promised is on no disk.</summary>
-    [Fact]
+    [ShimFact]
     public async Task A_source_that_yields_only_in_its_memory_is_found()
     {
-        if (Shim.Missing() is not null) return;
         var settings = ChaosCommand.Read(null, 2, 1, ChaosSettings.Sqlite, 1, 1, "kill-node", "/tmp/none", loopback: true) with { GuestMiB = 32 };
         Directory.CreateDirectory(settings.Folder);
         new Shim(settings.Folder).Build();

@@ -17,10 +17,9 @@ public sealed class ShimTests : IDisposable
         if (Shim.Missing() is null) _shim.Build();
     }
 
-    [Fact]
+    [ShimFact]
     public void An_fsync_fails_for_as_long_as_it_is_asked_to()
     {
-        if (Shim.Missing() is not null) return;
         string file = Path.Combine(_folder, "file");
         File.WriteAllText(file, "x");
 
@@ -34,10 +33,9 @@ public sealed class ShimTests : IDisposable
         Assert.Equal(0, Run("sync", file).Status);
     }
 
-    [Fact]
+    [ShimFact]
     public void A_write_to_a_log_stops_in_the_middle_and_the_process_with_it()
     {
-        if (Shim.Missing() is not null) return;
         string log = Path.Combine(_folder, "agent.db-wal");
         _shim.Around(Host);
         _shim.Ask(Host, "torn");
@@ -47,10 +45,9 @@ public sealed class ShimTests : IDisposable
         Assert.Equal(0, Run("dd", "if=/dev/zero", $"of={log}-not", "bs=4096", "count=1").Status);
     }
 
-    [Fact]
+    [ShimFact]
     public void The_clock_is_off_by_what_is_asked()
     {
-        if (Shim.Missing() is not null) return;
         _shim.Around(Host);
         _shim.Ask(Host, "clock", "600");
 
