@@ -1,7 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json;
 using MigrationCluster.Chaos.Traces;
+using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Protocol.Guests;
+using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Memory;
 
 namespace MigrationCluster.Chaos.Tests;
 
@@ -59,6 +62,7 @@ public sealed class RecordedTracesTests : IDisposable
         using var process = await StartGuestAsync(guest);
         try
         {
+            await RefusesBesideAMigrationAsync(guest, file);
             Assert.Equal(0, await RecordCommand.RecordAsync(guest, TimeSpan.FromSeconds(2), file, CancellationToken.None));
         }
         finally
@@ -83,6 +87,20 @@ public sealed class RecordedTracesTests : IDisposable
         var refused = await Assert.ThrowsAsync<IOException>(
             () => RecordCommand.RecordAsync(_folder, TimeSpan.FromSeconds(1), Path.Combine(_folder, "trace"), CancellationToken.None));
         Assert.Contains(_folder, refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What a migration has not read yet must not be acknowledged by somebody else.</summary>
+    private static async Task RefusesBesideAMigrationAsync(string guest, string file)
+    {
+        await using var machine = await MachineEndpointClient.ConnectAsync(Path.Combine(guest, GuestFiles.Endpoint(DeviceName.Machine)));
+        await machine.BindAsync(GuestName.Parse("recorded"), new Fence(new Epoch(1), new Term(1)), default);
+        await machine.StartDirtyLogAsync(Page, default);
+        var refused = await Assert.ThrowsAsync<IOException>(
+            () => RecordCommand.RecordAsync(guest, TimeSpan.FromSeconds(1), file, CancellationToken.None));
+        Assert.Contains("a migration of the guest is under way", refused.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(file));
+        await machine.AckDirtyAsync(await machine.ReadDirtyAsync(new PageBitmap((32 << 20) / Page), default), default); // its log is still on
+        await machine.StopDirtyLogAsync(default);
     }
 
     private RecordedWrites Read(params string[] lines)

@@ -14,9 +14,8 @@ public partial class VfioUserClient
     /// <summary>Whether the server has taken a stream buffer.</summary>
     public bool HasStreamBuffer => _shared is not null;
 
-    /// <summary>Reads into memory of a <see cref="StreamBuffer"/> without copying it, if the server takes such buffers.</summary>
-    /// <param name="offset">see <see cref="StreamRange"/>.</param>
-    /// <param name="command">for <see cref="StreamRange"/>.</param>
+    /// <param name="command">one whose body is a <see cref="StreamRange"/>.</param>
+    /// <param name="place">of <see cref="EnterBufferAsync"/>.</param>
     /// <returns>the reply's offset, and how many bytes there are.</returns>
     private protected async ValueTask<(ulong Offset, int Bytes)> ReadRangeAsync(
         ExtensionCommand command, ulong offset, Memory<byte> destination, int? place, CancellationToken cancellationToken)
