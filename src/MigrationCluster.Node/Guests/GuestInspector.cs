@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.VfioUser;
 using MigrationCluster.Node.Agents;
+using MigrationCluster.Node.Hosting;
 using MigrationCluster.Protocol.Compatibility;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
@@ -11,12 +12,12 @@ using MigrationCluster.Protocol.Vfio;
 namespace MigrationCluster.Node.Guests;
 
 /// <summary>Asks a guest process how it is, in sessions that are bound to no fence: they may look, not touch.</summary>
-public static class GuestInspector
+public sealed class GuestInspector(NodeConfig config)
 {
-    private static readonly VfioUserClientOptions Quick = new() { CommandLimit = TimeSpan.FromSeconds(2), TwinSocket = false };
+    private readonly VfioUserClientOptions _quick = new() { CommandLimit = config.Silence, TwinSocket = false };
 
     /// <summary>Never throws for a guest that does not answer: it says so.</summary>
-    public static async Task<HostedGuestState> LookAsync(HostedGuest guest, CancellationToken cancellationToken)
+    public async Task<HostedGuestState> LookAsync(HostedGuest guest, CancellationToken cancellationToken)
     {
         var groups = PeerToPeerGroups.Of(guest.Spec.Devices.Select(device => (device.Name, device.PeerToPeer)));
         var devices = await Task.WhenAll(guest.Spec.Devices.Select(async device =>
@@ -28,7 +29,7 @@ public static class GuestInspector
         try
         {
             await using var machine = await MachineEndpointClient.ConnectAsync(
-                guest.Endpoint(DeviceName.Machine), Quick, cancellationToken);
+                guest.Endpoint(DeviceName.Machine), _quick, cancellationToken);
             ulong isolated = await IsolatedAsync(machine, cancellationToken);
             return new HostedGuestState(
                 guest.Name, guest.Spec.MemoryMiB, guest.Spec.Incoming, await machine.ReadFenceAsync(cancellationToken),
@@ -51,7 +52,7 @@ public static class GuestInspector
     }
 
     /// <summary>Reads every device's setup record, all at the same time. Never throws for a device that does not answer.</summary>
-    public static async Task<GuestSetup> ReadSetupAsync(HostedGuest guest, CancellationToken cancellationToken)
+    public async Task<GuestSetup> ReadSetupAsync(HostedGuest guest, CancellationToken cancellationToken)
     {
         var answers = await Task.WhenAll(guest.Spec.Devices.Select(device => device.Name).Append(DeviceName.Machine.Value)
             .Select(name => RecordAsync(guest, new DeviceName(name), cancellationToken)));
@@ -60,12 +61,12 @@ public static class GuestInspector
             [.. answers.Select(answer => answer.Refusal).OfType<Refusal>()]);
     }
 
-    private static async Task<(SetupRecord? Record, Refusal? Refusal)> RecordAsync(
+    private async Task<(SetupRecord? Record, Refusal? Refusal)> RecordAsync(
         HostedGuest guest, DeviceName device, CancellationToken cancellationToken)
     {
         try
         {
-            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), Quick, cancellationToken);
+            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), _quick, cancellationToken);
             return (await endpoint.GetSetupRecordAsync(cancellationToken), null);
         }
         catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)
@@ -77,12 +78,12 @@ public static class GuestInspector
         }
     }
 
-    private static async Task<DeviceState?> DeviceStateAsync(
+    private async Task<DeviceState?> DeviceStateAsync(
         HostedGuest guest, DeviceName device, CancellationToken cancellationToken)
     {
         try
         {
-            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), Quick, cancellationToken);
+            await using var endpoint = await EndpointClient.ConnectAsync(guest.Endpoint(device), _quick, cancellationToken);
             return await endpoint.GetStateAsync(cancellationToken);
         }
         catch (Exception error) when (error is DeviceRefusedException or DeviceLostException)

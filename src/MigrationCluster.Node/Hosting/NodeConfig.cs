@@ -13,8 +13,8 @@ namespace MigrationCluster.Node.Hosting;
 /// <param name="ReconnectSeconds">how long a transfer of pre-copy goes without a connection before it is given up.</param>
 /// <param name="IncomingExpirySeconds">how long an incoming guest that is not verified is kept when neither a coordinator nor its source is
 /// heard of.</param>
-/// <param name="SilenceSeconds">how long another host may leave a connection or a ping unanswered before it counts as away; of what takes longer
-/// anyway, the least that it is given. More where processors are emulated or shared by many.</param>
+/// <param name="SilenceSeconds">how long another host may leave a connection or a ping unanswered before it counts as away, and a running guest a
+/// question how it is; of what takes longer anyway, the least that it is given. More where processors are emulated or shared by many.</param>
 /// <param name="Bandwidth">of all outgoing transfers together, as <see cref="Api.Bandwidth"/> reads it; it may be changed while the daemon runs.</param>
 public sealed record NodeConfig(
     int MemoryMiB, IReadOnlyDictionary<string, DeviceTemplate> Templates, string Sysfs = "/sys", int ReconnectSeconds = 60,

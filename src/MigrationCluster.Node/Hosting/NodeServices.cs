@@ -68,6 +68,7 @@ public static class NodeServices
         services.AddHostedService(provider => provider.GetRequiredService<AgentSessions>());
         services.AddSingleton<GuestTraces>();
         services.AddSingleton<AgentFeed>();
+        services.AddSingleton<GuestInspector>();
         services.AddSingleton<AgentRoutes>();
     }
 

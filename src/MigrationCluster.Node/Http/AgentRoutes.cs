@@ -39,6 +39,7 @@ public sealed class AgentRoutes(
     NodeIdentity node,
     NodeConfig config,
     GuestHost guests,
+    GuestInspector inspector,
     OfferCatalog catalog,
     BandwidthBudget bandwidth,
     GuestTraces traces,
@@ -93,7 +94,7 @@ public sealed class AgentRoutes(
 
     private async Task InventoryAsync(HttpContext context)
     {
-        var states = await Task.WhenAll(guests.List().Select(g => GuestInspector.LookAsync(g, context.RequestAborted)));
+        var states = await Task.WhenAll(guests.List().Select(g => inspector.LookAsync(g, context.RequestAborted)));
         await JsonBody.WriteAsync(
             context, 200, new Inventory(node.Name, config.MemoryMiB, guests.FreeMiB, config.Templates, states, bandwidth.Limit),
             WireJson.Options);
@@ -142,7 +143,7 @@ public sealed class AgentRoutes(
             order.Value!.SpecJson, order.Value.Fence, incoming: false, lifetime.ApplicationStopping);
         if (launched.Refusal is { } refused) await JsonBody.WriteAsync(context, refused);
         else await JsonBody.WriteAsync(
-            context, 200, await GuestInspector.LookAsync(launched.Value!, context.RequestAborted), WireJson.Options);
+            context, 200, await inspector.LookAsync(launched.Value!, context.RequestAborted), WireJson.Options);
     }
 
     private async Task StopAsync(HttpContext context)
@@ -189,7 +190,7 @@ public sealed class AgentRoutes(
         var name = GuestOf(context);
         if (guests.Find(name) is { } guest)
             await JsonBody.WriteAsync(
-                context, 200, await GuestInspector.ReadSetupAsync(guest, context.RequestAborted), WireJson.Options);
+                context, 200, await inspector.ReadSetupAsync(guest, context.RequestAborted), WireJson.Options);
         else
             await JsonBody.WriteAsync(context, NoProcess(name));
     }
