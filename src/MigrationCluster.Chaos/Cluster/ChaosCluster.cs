@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Api.Certificates;
+using MigrationCluster.Devices.Faults;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -38,6 +39,11 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
 
     public HostFolder Files(string host, string guest) => new(Path.Combine(DataOf(host), "guests", guest));
 
+    /// <summary>The file by which the devices of a host are told to misbehave.</summary>
+    public string DeviceOrders(HostFolder folder) => DeviceOrders(settings.Hosts.Single(host => folder.Directory.StartsWith(DataOf(host) + "/", StringComparison.Ordinal)));
+
+    private string DeviceOrders(string host) => PathOf(host + ".devices");
+
     /// <summary>Some coordinator: a caller that is refused or not answered asks again, and another.</summary>
     public ClusterClient Client(int turn = 0) => _clients[settings.Coordinators[turn % settings.Coordinators.Count]];
 
@@ -49,7 +55,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         {
             Directory.CreateDirectory(PathOf(name));
             await File.WriteAllTextAsync(PathOf(name + ".json"), Configuration(name), cancel);
-            _daemons[name] = new Daemon(name, PathOf(name + ".log"), [.. Network?.On(name) ?? [], .. Shim.Around(name)], port => Arguments(name, port));
+            _daemons[name] = new Daemon(name, PathOf(name + ".log"), [.. Network?.On(name) ?? [], "env", $"{FaultyDevice.Variable}={DeviceOrders(name)}", .. Shim.Around(name)], port => Arguments(name, port));
             await _daemons[name].StartAsync();
             if (settings.Coordinators.Contains(name)) _clients[name] = new ClusterClient(
                 _daemons[name].Address, settings.Namespaces ? Credentials.Open(Certificate("operator", "chaos")) : null);

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Vfio;
@@ -128,6 +129,8 @@ internal sealed partial class ServerConnection : IAsyncDisposable
             if (errno == 0)
             {
                 await _main.ReplyAsync(header.Reply(_replyLength), _reply.AsMemory(0, _replyLength), _replyFiles);
+                if (_served.Device is FaultyDevice { AnswersTwice: true })
+                    await _main.ReplyAsync(header.Reply(_replyLength), _reply.AsMemory(0, _replyLength), []);
                 return;
             }
             // The standard wants errors without a body; only clients of our extension know to read a reason there.

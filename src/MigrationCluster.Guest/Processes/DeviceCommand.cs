@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using MigrationCluster.Devices;
 using MigrationCluster.Devices.Emulated;
+using MigrationCluster.Devices.Faults;
 using MigrationCluster.Devices.VfioKernel;
 using MigrationCluster.Devices.VfioUser;
 
@@ -130,8 +131,11 @@ internal static class DeviceCommand
             void Log(string line) => Console.Error.WriteLine($"{DateTimeOffset.UtcNow:O} {name}: {line}");
 
             await using var device = await open(Log);
+            string? orders = Environment.GetEnvironmentVariable(FaultyDevice.Variable);
+            var served = orders is null ? device
+                : new FaultyDevice(device, orders, Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(socket))!), name, Log);
             await using var server = VfioUserServer.Start(
-                socket, device, fault => Console.Error.WriteLine($"mc-guest device {name}: {fault}"), extension: !plain);
+                socket, served, fault => Console.Error.WriteLine($"mc-guest device {name}: {fault}"), extension: !plain);
             if (device is VfioKernelDevice) Log($"listens on {socket}");
             await ended.Task;
             return ExitCode.Done;

@@ -14,9 +14,12 @@ devices() {
 migration() {
     check 'two daemons, mutual TLS between the kernels' cluster &&
         check 'a guest starts with an mtty-1 and an mtty-2 that were made for it' start_guest &&
+        check 'an mtty-1 that would become an mtty-2 is refused at save_setup, and nothing has moved' refused &&
+        check 'the destination daemon is killed while its devices are Resuming: the guest runs on at the source' killed &&
+        check 'a stream that is cut short is refused by the kernel, and the migration rolls back' truncated &&
         check 'it migrates from one kernel to the other' migrate &&
-        check 'every register, FIFO byte and page is as the guest left it' guest_is_whole &&
-        check 'the source kernel has no device left, the destination two' devices_moved
+        check 'every register, FIFO byte and page is as the guest left it' guest_is_whole b &&
+        check 'the source kernel has no device left, the destination two' devices_are 0 2
 }
 
 both_boot() {
@@ -39,25 +42,39 @@ probe() {
         grep -q '^stop-copy-bytes 60$' <<<"$said" && grep -q '^stop-copy-bytes 96$' <<<"$said"
 }
 
-daemon() { # NAME, options of mc-node
-    vm_exec "$1" "cd /share
-        mc-node --name $* --certs certs --data-dir /run/mc --config node.json >node.out 2>>node.log &
+daemon() { # NAME, environment of mc-node or nothing, options of mc-node
+    local name=$1 environment=$2
+    shift 2
+    vm_exec "$name" "cd /share
+        rm -f node.out
+        env $environment mc-node --name $name $* --certs certs --data-dir /run/mc --config node.json >node.out 2>>node.log &
         echo \$! >node.pid
-        until grep -q '^listening' node.out; do kill -0 \$(cat node.pid) || { cat node.log; exit 1; }; sleep 0.5; done"
+        until grep -qs '^listening' node.out; do kill -0 \$(cat node.pid) || { cat node.log; exit 1; }; sleep 0.5; done"
+}
+
+daemon_b() { daemon b "$1" --listen 10.9.0.2:7101 --data-listen 10.9.0.2:7102 --join https://10.9.0.1:7101; }
+
+daemon_b_again() { # TYPE of its uart, environment: ends it where it lives, and starts it again
+    vm_exec b 'kill $(cat /share/node.pid) 2>/dev/null; while kill -0 $(cat /share/node.pid) 2>/dev/null; do sleep 0.2; done'
+    configure b "$1"
+    daemon_b "$2" && until_both_up
+}
+
+configure() { # NAME, TYPE: node.json of a host whose template uart is of that type
+    cat >"$work/$1/node.json" <<JSON
+{ "memoryMiB": 256, "silenceSeconds": 60, "templates": { "uart": { "vfio": { "type": "$2" } }, "twin-uart": { "vfio": { "type": "mtty-2" } } } }
+JSON
 }
 
 cluster() {
     local name
     migctl certs init "$work/certs" && migctl certs issue "$work/certs" --node a --may-coordinate &&
         migctl certs issue "$work/certs" --node b && migctl certs issue "$work/certs" --operator lane || return
-    for name in a b; do
-        cp -r "$work/certs/node-$name" "$work/$name/certs"
-        cat >"$work/$name/node.json" <<'JSON'
-{ "memoryMiB": 256, "silenceSeconds": 60, "templates": { "uart": { "vfio": { "type": "mtty-1" } }, "twin-uart": { "vfio": { "type": "mtty-2" } } } }
-JSON
-    done
-    daemon a --listen 0.0.0.0:7101 --advertise 10.9.0.1:7101 --data-listen 10.9.0.1:7102 --coordinator &
-    daemon b --listen 10.9.0.2:7101 --data-listen 10.9.0.2:7102 --join https://10.9.0.1:7101
+    for name in a b; do cp -r "$work/certs/node-$name" "$work/$name/certs"; done
+    configure a mtty-1
+    configure b mtty-2
+    daemon a '' --listen 0.0.0.0:7101 --advertise 10.9.0.1:7101 --data-listen 10.9.0.1:7102 --coordinator &
+    daemon_b ''
     wait $! || return
     until_both_up
 }
@@ -83,8 +100,48 @@ JSON
 
 migrate() { migctl migrate g --to b --max-downtime 9s; }
 
-guest_is_whole() { migctl guest check g && migctl guest show g | tee "$work/shown" && grep -q '\bb\b' "$work/shown"; }
+refused() {
+    local said
+    said=$(migrate 2>&1) && { echo "$said"; return 1; }
+    echo "$said"
+    grep -q 'mtty-1.*mtty-2\|mtty-2.*mtty-1' <<<"$said" && guest_is_whole a && devices_are 2 0
+}
 
-devices_moved() {
-    [ "$(vm_exec a 'ls /sys/bus/mdev/devices | wc -l')" = 0 ] && [ "$(vm_exec b 'ls /sys/bus/mdev/devices | wc -l')" = 2 ]
+killed() {
+    local mover
+    daemon_b_again mtty-1 MC_FAILPOINTS=destination:after:StreamComplete=kill || return
+    migrate &
+    mover=$!
+    vm_exec b 'while kill -0 $(cat /share/node.pid) 2>/dev/null; do sleep 0.5; done; tail -n 1 /share/node.log; ls /sys/bus/mdev/devices' &&
+        until_rolled_back && guest_is_whole a && daemon_b_again mtty-1 MC_DEVICE_FAULTS=/share/faults || { kill $mover; return 1; }
+    wait $mover && return 1
+    grep -q 'failpoint destination:after:StreamComplete: kill' "$work/b/node.log" && devices_are 2 0
+}
+
+until_rolled_back() { # the source lets its guest run on by itself; b is away still
+    for _ in $(seq 60); do
+        migctl migration list | tee "$work/migrations" | grep -q RollingBack && cat "$work/migrations" && return
+        sleep 1
+    done
+    cat "$work/migrations"
+    return 1
+}
+
+truncated() {
+    local said
+    echo 'g/uart1 truncate-load' >"$work/b/faults"
+    said=$(migrate 2>&1) && { echo "$said"; return 1; }
+    echo "$said"
+    rm "$work/b/faults"
+    grep -q 'kernel.stream-incomplete' <<<"$said" && guest_is_whole a && devices_are 2 0
+}
+
+guest_is_whole() { # NAME of the host that is to run it
+    migctl guest check g && migctl guest show g | tee "$work/shown" && grep -q "runs\? on $1\|running on $1" "$work/shown"
+}
+
+devices_are() { # number on a, number on b
+    local name=
+    for name in a b; do vm_exec $name 'ls /sys/bus/mdev/devices'; done | tee "$work/devices"
+    [ "$(vm_exec a 'ls /sys/bus/mdev/devices | wc -l')" = "$1" ] && [ "$(vm_exec b 'ls /sys/bus/mdev/devices | wc -l')" = "$2" ]
 }
