@@ -15,8 +15,9 @@ var parsed = new RootCommand("mc-chaos breaks MigrationCluster on purpose and ju
     ChaosCommand.CreateInside(),
     ShrinkCommand.Create(),
     MatrixCommand.Create(),
+    PlantedNodeCommand.Create(),
 }.Parse(args);
 // A chaos run takes its signals itself, and however long it needs to take everything away.
-bool own = parsed.CommandResult.Command.Name is "chaos" or "shrink" or "matrix" || parsed.CommandResult.Command.Name == Supervisor.Inside;
+bool own = parsed.CommandResult.Command.Name is "chaos" or "shrink" or "matrix" or PlantedNodeCommand.Name || parsed.CommandResult.Command.Name == Supervisor.Inside;
 int code = own ? await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }) : parsed.Invoke();
 return parsed.Errors.Count > 0 ? 2 : code;

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using MigrationCluster.Api;
 using MigrationCluster.Api.Certificates;
+using MigrationCluster.Chaos.Cluster.Faults;
 using MigrationCluster.Devices.Faults;
 
 namespace MigrationCluster.Chaos.Cluster;
@@ -24,7 +25,9 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
 
     public Network? Network { get; } = settings.Namespaces ? new Network(Path.GetFileName(settings.Folder)) : null;
 
-    public Database? Database { get; } = settings.OnPostgres ? new Database(Path.Combine(settings.Folder, "db")) : null;
+    public Database? Database { get; } = settings.OnPostgres
+        ? new Database(Path.Combine(settings.Folder, "db"), standby: settings.Faults.Contains(DatabaseFailover.FaultName))
+        : null;
 
     public Shim.Shim Shim { get; } = new(settings.Folder);
 
@@ -55,7 +58,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         {
             Directory.CreateDirectory(PathOf(name));
             await File.WriteAllTextAsync(PathOf(name + ".json"), Configuration(name), cancel);
-            _daemons[name] = new Daemon(name, PathOf(name + ".log"), [.. Network?.On(name) ?? [], "env", $"{FaultyDevice.Variable}={DeviceOrders(name)}", .. Shim.Around(name)], port => Arguments(name, port));
+            _daemons[name] = new Daemon(name, PathOf(name + ".log"), Program(name), port => Arguments(name, port));
             await _daemons[name].StartAsync();
             if (settings.Coordinators.Contains(name)) _clients[name] = new ClusterClient(
                 _daemons[name].Address, settings.Namespaces ? Credentials.Open(Certificate("operator", "chaos")) : null);
@@ -161,6 +164,12 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         else templates[Rare] = new { model = "serial" };
         return JsonSerializer.Serialize(new { memoryMiB = settings.GuestMiB * (settings.Guests + 2), reconnectSeconds = 15, templates });
     }
+
+    private string[] Program(string name) =>
+    [
+        .. Network?.On(name) ?? [], "env", $"{FaultyDevice.Variable}={DeviceOrders(name)}", .. Shim.Around(name),
+        .. settings.Planted is { } bug ? PlantedNodeCommand.Command(bug) : [Shell.Find("MigrationCluster.Node", "mc-node")],
+    ];
 
     private string[] Arguments(string name, int port)
     {

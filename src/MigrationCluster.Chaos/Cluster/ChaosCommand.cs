@@ -35,11 +35,12 @@ internal static class ChaosCommand
         var report = new Option<string?>("--report") { Description = "Folder of the report. [default: chaos-SEED in the current one]" };
         var schedule = new Option<string?>("--schedule") { Description = "Keep to the schedule, and the settings, of this report.json instead." };
         var plain = new Option<bool>("--loopback") { Description = "All on loopback, even where network namespaces could be made." };
+        var planted = CreatePlanted();
         var command = new Command("chaos",
             "Starts a cluster of real processes, breaks it for a while under a stream of migrations, lets it heal, and judges from outside: the guests' own " +
             "checks, fence files, processes and journals. Exit status: 0 everything held, 1 it did not, 2 usage, 130 interrupted.")
         {
-            nodes, guests, engine, minutes, seed, faults, profile, report, schedule, plain,
+            nodes, guests, engine, minutes, seed, faults, profile, report, schedule, plain, planted,
         };
         command.SetAction(async (parsed, _) =>
         {
@@ -48,7 +49,10 @@ internal static class ChaosCommand
                 var settings = parsed.GetValue(schedule) is { } file
                     ? Again(file, parsed.GetValue(report))
                     : Read(parsed.GetValue(profile), parsed.GetValue(nodes), parsed.GetValue(guests), parsed.GetValue(engine)!, parsed.GetValue(minutes),
-                        parsed.GetValue(seed) ?? Random.Shared.Next(1, 1_000_000), parsed.GetValue(faults), parsed.GetValue(report), parsed.GetValue(plain));
+                        parsed.GetValue(seed) ?? Random.Shared.Next(1, 1_000_000), parsed.GetValue(faults), parsed.GetValue(report), parsed.GetValue(plain)) with
+                    {
+                        Planted = parsed.GetValue(planted),
+                    };
                 return await RunAsync(settings);
             }
             catch (FormatException usage)
@@ -63,6 +67,17 @@ internal static class ChaosCommand
             }
         });
         return command;
+    }
+
+    public static Option<string?> CreatePlanted()
+    {
+        var planted = new Option<string?>("--planted")
+        {
+            Description = "Daemons have a known bug instead of being as they are; it must be found.",
+            HelpName = "BUG",
+        };
+        planted.AcceptOnlyFromAmong([.. PlantedNodeCommand.Bugs.Select(bug => bug.Name)]);
+        return planted;
     }
 
     public static Command CreateInside()

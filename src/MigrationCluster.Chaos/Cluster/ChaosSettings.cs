@@ -8,11 +8,12 @@ namespace MigrationCluster.Chaos.Cluster;
 /// <param name="LeftOut">faults that were asked for and cannot be had here, with the reason.</param>
 /// <param name="GuestMiB">RAM of each guest.</param>
 /// <param name="Cases">of a matrix, instead of load and faults; null: none.</param>
+/// <param name="Planted">a bug that all daemons have; null: none.</param>
 /// <param name="Strikes">a schedule to be kept to; null: it is drawn from the seed.</param>
 internal sealed record ChaosSettings(
     string Folder, int Nodes, int Guests, string Engine, double Minutes, int Seed, string Report, bool Namespaces, bool Mounts,
     IReadOnlyList<string> Faults, IReadOnlyDictionary<string, string> LeftOut, IReadOnlyList<Strike>? Strikes = null, int GuestMiB = 64,
-    IReadOnlyList<Matrix.MatrixCase>? Cases = null)
+    IReadOnlyList<Matrix.MatrixCase>? Cases = null, string? Planted = null)
 {
     public const string Sqlite = "sqlite";
     public const string Postgres = "postgres";

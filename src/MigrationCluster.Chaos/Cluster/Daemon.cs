@@ -7,7 +7,8 @@ namespace MigrationCluster.Chaos.Cluster;
 internal sealed record Armed(string? Own = null, string? Guests = null);
 
 /// <summary>One mc-node as an operator runs it, in a session of its own so that a Ctrl-C at the terminal is not its.</summary>
-internal sealed class Daemon(string name, string log, string[] within, Func<int, string[]> arguments) : IDisposable
+/// <param name="program">its command before its own arguments.</param>
+internal sealed class Daemon(string name, string log, string[] program, Func<int, string[]> arguments) : IDisposable
 {
     private const string ReadyLine = "listening on ";
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
@@ -58,8 +59,7 @@ internal sealed class Daemon(string name, string log, string[] within, Func<int,
         start.Environment["MC_FAILPOINTS"] = armed?.Own;
         start.Environment["MC_GUEST_FAILPOINTS"] = armed?.Guests;
         foreach (string argument in (string[])
-            ["-c", "log=$1; shift; exec setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. within,
-                Shell.Find("MigrationCluster.Node", "mc-node"), .. arguments(_port)])
+            ["-c", "log=$1; shift; exec setsid \"$@\" </dev/null >>\"$log\" 2>&1", "sh", log, .. program, .. arguments(_port)])
             start.ArgumentList.Add(argument);
         // The one before is not disposed of: somebody may just be asking whether it lives.
         _process = Process.Start(start)!;

@@ -157,7 +157,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
     /// <summary>A guest that is lost, or runs without a device, is stopped and started anew if a fault is to blame; if none is, that is a finding.</summary>
     private async Task<bool> ReplacedAsync(ClusterClient client, GuestView view, CancellationToken cancel)
     {
-        bool maimed = view.State == "running" && view.Devices.Any(device => device.State.StartsWith("Error", StringComparison.Ordinal));
+        bool maimed = Watcher.IsMaimed(view);
         if (view.State is not ("lost" or "stopped") && !maimed) return false;
         if (!cluster.Sacrificed.ContainsKey(view.Name))
             watcher.Report(view.Name, new Violation("SomebodyOwns", $"{view.Name} is {(maimed ? "without a device" : view.State)} on {view.Host}, and no fault was meant to do that"));

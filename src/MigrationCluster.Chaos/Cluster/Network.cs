@@ -71,5 +71,9 @@ internal sealed class Network(string run)
 
     public void Unrule(string at, string table) => Shell.Run([.. On(at), "nft", "delete", "table", "inet", table]);
 
+    /// <summary>What passes between two daemons goes through this process until it is disposed of.</summary>
+    public Detour Detour(ChaosSettings settings, int number, string one, string other, TimeSpan delay, TimeSpan jitter, int seed) => new(
+        number, (Name(one), Address(settings, one)), (Name(other), Address(settings, other)), delay, jitter, seed);
+
     private string Name(string daemon) => $"{run}-{daemon}";
 }

@@ -33,10 +33,14 @@ public sealed class NodeHost : IAsyncDisposable
 
     /// <summary>Runs a node until SIGTERM or SIGINT. Guests outlive it.</summary>
     /// <returns>the exit status.</returns>
-    public static async Task<int> RunAsync(NodeOptions options, CancellationToken cancellationToken)
+    public static Task<int> RunAsync(NodeOptions options, CancellationToken cancellationToken) => RunAsync(options, null, cancellationToken);
+
+    /// <param name="configure">replaces services; for a harness that plants bugs.</param>
+    /// <returns>the exit status.</returns>
+    public static async Task<int> RunAsync(NodeOptions options, Action<IHostApplicationBuilder>? configure, CancellationToken cancellationToken)
     {
         FailpointNames.Arm();
-        await using var node = await StartAsync(options, null, cancellationToken);
+        await using var node = await StartAsync(options, configure, cancellationToken);
         await Console.Out.WriteLineAsync($"listening on {node.Address}".AsMemory(), cancellationToken);
         await Console.Out.FlushAsync(cancellationToken);
         await node._app.WaitForShutdownAsync(cancellationToken);

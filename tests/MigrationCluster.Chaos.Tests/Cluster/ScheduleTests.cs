@@ -38,7 +38,7 @@ public sealed class ScheduleTests
 
         string? compiler = Shim.Missing();
         string[] shim = compiler is null ? [] : ["clock-jump", "failing-fsync", "torn-write"];
-        Assert.Equal(((string[])["cut", "database-restart", "full-disk", "lossy", "one-way-cut", "slow", .. shim]).Order(StringComparer.Ordinal), missing);
+        Assert.Equal(((string[])["cut", "database-failover", "database-restart", "delayed", "full-disk", "lossy", "one-way-cut", "slow", .. shim]).Order(StringComparer.Ordinal), missing);
         Assert.All(Fault.All, fault => Assert.True(fault.Missing(Settings()) is not { } why || why == compiler, fault.Name));
     }
 

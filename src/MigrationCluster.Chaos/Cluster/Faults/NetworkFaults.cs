@@ -3,15 +3,9 @@ using MigrationCluster.Chaos.Cluster.Matrix;
 
 namespace MigrationCluster.Chaos.Cluster.Faults;
 
-/// <summary>What is done to the packets from one daemon to another, by a table of nftables of its own in the receiver's namespace.</summary>
+/// <summary>What is done to the packets from one daemon to another.</summary>
 internal abstract class NetworkFault : Fault
 {
-    /// <summary>The end of the rule.</summary>
-    protected abstract string Verdict(Strike strike);
-
-    /// <summary>Both ways, or only what "from" sends.</summary>
-    protected virtual bool BothWays => true;
-
     public override string? Missing(ChaosSettings settings) =>
         settings.Namespaces ? null : "needs network namespaces, and the right to make them";
 
@@ -24,6 +18,16 @@ internal abstract class NetworkFault : Fault
     /// <summary>Between both hosts where one of them stands still, between a coordinator and the source where that does.</summary>
     public override SortedDictionary<string, string>? At(Scene scene) =>
         With(("from", scene.Daemon), ("to", scene.Host is null ? scene.Source : scene.Peer), ("seconds", "2"));
+}
+
+/// <summary>By a table of nftables of its own in the receiver's namespace.</summary>
+internal abstract class RuleFault : NetworkFault
+{
+    /// <summary>The end of the rule.</summary>
+    protected abstract string Verdict(Strike strike);
+
+    /// <summary>Both ways, or only what "from" sends.</summary>
+    protected virtual bool BothWays => true;
 
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
@@ -35,7 +39,7 @@ internal abstract class NetworkFault : Fault
     }
 }
 
-internal sealed class Cut : NetworkFault
+internal sealed class Cut : RuleFault
 {
     public override string Name => "cut";
 
@@ -44,7 +48,7 @@ internal sealed class Cut : NetworkFault
     protected override string Verdict(Strike strike) => "drop";
 }
 
-internal sealed class OneWayCut : NetworkFault
+internal sealed class OneWayCut : RuleFault
 {
     public override string Name => "one-way-cut";
 
@@ -59,7 +63,7 @@ internal sealed class OneWayCut : NetworkFault
     protected override string Verdict(Strike strike) => "drop";
 }
 
-internal sealed class Lossy : NetworkFault
+internal sealed class Lossy : RuleFault
 {
     public override string Name => "lossy";
 
@@ -82,7 +86,7 @@ internal sealed class Lossy : NetworkFault
     protected override string Verdict(Strike strike) => $"numgen random mod 100 < {strike["percent"]} drop";
 }
 
-internal sealed class Slow : NetworkFault
+internal sealed class Slow : RuleFault
 {
     public override string Name => "slow";
 
@@ -103,4 +107,36 @@ internal sealed class Slow : NetworkFault
     }
 
     protected override string Verdict(Strike strike) => $"limit rate over {strike["kbytes"]} kbytes/second drop";
+}
+
+/// <summary>Packets overtake one another where what each waits on top differs by more than what lies between them.</summary>
+internal sealed class Delayed : NetworkFault
+{
+    public override string Name => "delayed";
+
+    public override string Help => "packets between two daemons arrive late and out of order, each way: from, to, ms for all, jitter (ms at most on top), seconds";
+
+    public override SortedDictionary<string, string> Draw(Random random, ChaosSettings settings)
+    {
+        var drawn = base.Draw(random, settings);
+        drawn["ms"] = random.Next(1, 100).ToString(CultureInfo.InvariantCulture);
+        drawn["jitter"] = random.Next(0, 50).ToString(CultureInfo.InvariantCulture);
+        return drawn;
+    }
+
+    public override SortedDictionary<string, string>? At(Scene scene)
+    {
+        var at = base.At(scene)!;
+        (at["ms"], at["jitter"]) = ("50", "20");
+        return at;
+    }
+
+    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    {
+        using var detour = cluster.Network!.Detour(
+            cluster.Settings, strike.Number, strike["from"], strike["to"], Milliseconds("ms"), Milliseconds("jitter"), cluster.Settings.Seed);
+        await HoldAsync(strike, healing);
+
+        TimeSpan Milliseconds(string name) => TimeSpan.FromMilliseconds(int.Parse(strike[name], CultureInfo.InvariantCulture));
+    }
 }

@@ -14,7 +14,8 @@ namespace MigrationCluster.Chaos.Cluster.Judging;
 /// <summary>
 /// Sets histories against the machines. A coordinator's journal must be made of decisions: from each state some command exists to which the
 /// machine itself answers with just the events that follow. The agents' journals must go from phase to phase as the diagrams at the head of
-/// their machines allow, which is less: their commands carry more than their events tell.
+/// their machines allow, which is less: their commands carry more than their events tell. In what order devices were moved they tell, though:
+/// none of a group may run while another stands.
 /// </summary>
 internal static class JournalJudge
 {
@@ -39,10 +40,14 @@ internal static class JournalJudge
     }
 
     public static IEnumerable<Violation> Source(string migration, IReadOnlyList<string> bodies) =>
-        Agent(migration, "source", bodies, SourceState.New, new SourceMachine().Evolve, state => state.Phase, Allows);
+        Agent(
+            migration, "source", bodies, SourceState.New, new SourceMachine().Evolve, state => state.Phase, Allows,
+            state => GroupInvariants.Check([.. state.Members], masterless: false));
 
     public static IEnumerable<Violation> Destination(string migration, IReadOnlyList<string> bodies) =>
-        Agent(migration, "destination", bodies, DestinationState.New, new DestinationMachine().Evolve, state => state.Phase, Allows);
+        Agent(
+            migration, "destination", bodies, DestinationState.New, new DestinationMachine().Evolve, state => state.Phase, Allows,
+            state => GroupInvariants.Check([.. state.Members], masterless: state.Phase is not (DestinationPhase.Resuming or DestinationPhase.Resumed)));
 
     /// <summary>The diagram of <see cref="SourceMachine"/>.</summary>
     internal static bool Allows(SourcePhase from, SourcePhase to) => from == to || to switch
@@ -69,7 +74,7 @@ internal static class JournalJudge
 
     private static IEnumerable<Violation> Agent<TState, TPhase>(
         string migration, string side, IReadOnlyList<string> bodies, TState state, Func<TState, AgentEvent, TState> evolve,
-        Func<TState, TPhase> phase, Func<TPhase, TPhase, bool> allows)
+        Func<TState, TPhase> phase, Func<TPhase, TPhase, bool> allows, Func<TState, IEnumerable<Violation>> group)
     {
         var events = new List<AgentEvent>();
         if (Parse(migration, bodies, events) is { } unreadable)
@@ -92,7 +97,12 @@ internal static class JournalJudge
                 wrong = $"cannot take it in {before}: {error.Message}";
             }
 
-            if (wrong is null) continue;
+            if (wrong is null)
+            {
+                foreach (var violation in group(state)) yield return violation with { Detail = $"{migration}, {side}: {violation.Detail} (entry {at + 1})" };
+                continue;
+            }
+
             yield return new Violation(Name, $"{migration}: the {side} {wrong} by {events[at].GetType().Name} (entry {at + 1})");
             yield break;
         }

@@ -25,11 +25,12 @@ internal static class MatrixCommand
         var output = new Option<string>("--output") { Description = "text or json.", DefaultValueFactory = _ => "text" };
         output.AcceptOnlyFromAmong("text", "json");
         var plain = new Option<bool>("--loopback") { Description = "As of chaos." };
+        var planted = ChaosCommand.CreatePlanted();
         var command = new Command("matrix",
             "Strikes a migration at each failpoint with each fault: the process stands still there, the fault strikes, the process goes on, and what comes of " +
             "it is judged as in chaos. One cluster serves case after case until one does not hold. Exit status: as of chaos.")
         {
-            points, faults, pairs, count, seed, jobs, memory, engine, report, output, plain,
+            points, faults, pairs, count, seed, jobs, memory, engine, report, output, plain, planted,
         };
         command.SetAction(async (parsed, _) =>
         {
@@ -40,7 +41,7 @@ internal static class MatrixCommand
                 if (parsed.GetValue(count) is < 1) throw new FormatException($"--count must be at least 1, not {parsed.GetValue(count)}");
                 var settings = ChaosCommand.Read(
                     null, 2, 1, parsed.GetValue(engine)!, null, parsed.GetValue(seed), parsed.GetValue(faults), parsed.GetValue(report)!, parsed.GetValue(plain));
-                settings = settings with { GuestMiB = parsed.GetValue(memory) };
+                settings = settings with { GuestMiB = parsed.GetValue(memory), Planted = parsed.GetValue(planted) };
                 var cases = Cases(settings, parsed.GetValue(points), parsed.GetValue(pairs), parsed.GetValue(count));
                 string line = string.Join(' ', (string[])["mc-chaos", "matrix", .. parsed.Tokens.Skip(1).Select(token => token.Value)]);
                 return await RunAsync(settings, cases, parsed.GetValue(jobs), line, parsed.GetValue(output) == "json");
