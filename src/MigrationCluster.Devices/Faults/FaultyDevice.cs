@@ -12,6 +12,7 @@ namespace MigrationCluster.Devices.Faults;
 ///
 /// <code>
 ///   error           its next change of state fails, and it is in Error until it is reset
+///   refuse          it refuses to change its state, and stays where it is
 ///   garbage         state bytes that are read from it are not those it has
 ///   fail-load       it refuses state bytes that are written to it
 ///   truncate-load   state bytes behind the first 32 do not get to it
@@ -29,6 +30,7 @@ public sealed class FaultyDevice(IMigratableDevice device, string file, string g
     public const string Variable = "MC_DEVICE_FAULTS";
 
     public const string Error = "error";
+    public const string Refuse = "refuse";
     public const string Garbage = "garbage";
     public const string FailLoad = "fail-load";
     public const string TruncateLoad = "truncate-load";
@@ -59,6 +61,7 @@ public sealed class FaultyDevice(IMigratableDevice device, string file, string g
     {
         if (IsOrdered(Error)) _inError = true;
         if (_inError) throw Refusal($"it is in Error and does not go to {target}");
+        if (IsOrdered(Refuse)) throw Refusal($"it does not go to {target}");
         if (target == DeviceState.Resuming) _loaded = 0;
         return device.SetStateAsync(target, cancellationToken);
     }

@@ -8,6 +8,13 @@ namespace MigrationCluster.Protocol.Vfio;
 /// </summary>
 public static class PeerOrder
 {
+    private const string Peer = "does P2P DMA into";
+
+    /// <summary>Whether a reason that something failed for is such a refusal, over a peer that stands still or is not quiet: an order that should not have
+    /// been given. Over a peer in Error it may have been: nobody knew yet.</summary>
+    public static bool IsMistake(string reason) =>
+        reason.Contains(Peer, StringComparison.Ordinal) && !reason.Contains($"which is {DeviceState.Error}", StringComparison.Ordinal);
+
     /// <summary>Whether a device in this state may start P2P DMA.</summary>
     public static bool StartsP2P(DeviceState state) => state is DeviceState.Running or DeviceState.PreCopy;
 
@@ -21,11 +28,11 @@ public static class PeerOrder
         if (FencedArc.IsStopped(next) && !FencedArc.IsStopped(from))
             foreach (var (name, state) in writers)
                 if (StartsP2P(state))
-                    return $"{device} must not go to {next}: {name} does P2P DMA into it and is {state}, not P2P-quiet";
+                    return $"{device} must not go to {next}: {name} {Peer} it and is {state}, not P2P-quiet";
         if (StartsP2P(next) && !StartsP2P(from))
             foreach (var (name, state) in targets)
                 if (FencedArc.IsStopped(state) || state == DeviceState.Error)
-                    return $"{device} must not go to {next}: it does P2P DMA into {name}, which is {state}";
+                    return $"{device} must not go to {next}: it {Peer} {name}, which is {state}";
         return null;
     }
 }

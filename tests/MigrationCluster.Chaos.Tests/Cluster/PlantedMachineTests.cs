@@ -17,13 +17,13 @@ public sealed class PlantedMachineTests
         {
             (string Bug, string Point, string Fault, string As)[] all =
             [
-                ("stop-before-quiet", "source:before:SetupCollected", "stop-node", "QuiescedBeforeStopped"),
-                ("commit-without-yield", "source:before:SetupCollected", "stop-node", ""),
+                ("stop-before-quiet", "source:after:MachinePaused", "hang-device", "QuiescedBeforeStopped"),
+                ("commit-without-yield", "source:before:SetupCollected", "stop-node", "VotedBeforeCommitted"),
                 ("unacknowledged-okay", "source:before:SetupCollected", "stop-node", "EveryTransitionAllowed"),
-                ("undecided-perform3-done", "source:after:FinalStateSent", "kill-node", ""),
-                ("target-declares-itself-owner", "source:before:SetupCollected", "stop-node", ""),
-                ("run-before-quiet", "source:before:SetupCollected", "stop-node", "QuiescedBeforeStopped"),
-                ("isolate-too-late", "source:after:FinalStateSent", "error-device", "QuiescedBeforeStopped"),
+                ("undecided-perform3-done", "source:after:FinalStateSent", "kill-node", "no rest"),
+                ("target-declares-itself-owner", "source:before:GuestYielded", "stop-node", "CommittedBeforeRunning"),
+                ("run-before-quiet", "destination:after:PermitTaken", "hang-device", "QuiescedBeforeStopped"),
+                ("isolate-too-late", "source:before:KeepVoted", "refuse-device", "QuiescedBeforeStopped"),
             ];
             var data = new TheoryData<string, string, string, string>();
             foreach (var (bug, point, fault, found) in all.Take(Environment.GetEnvironmentVariable("MC_ALL_PLANTED") is "1" ? all.Length : 1))

@@ -46,6 +46,18 @@ public sealed class FaultyDeviceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_that_refuses_stays_where_it_is()
+    {
+        var device = Faulty(_sample);
+        await device.SetStateAsync(DeviceState.StopCopy, default);
+        Order(FaultyDevice.Refuse);
+        await RefusedAsync(async () => await device.SetStateAsync(DeviceState.Running, default));
+        Assert.Equal(DeviceState.StopCopy, await device.GetStateAsync(default));
+        Order();
+        await device.SetStateAsync(DeviceState.Running, default);
+    }
+
+    [Fact]
     public async Task Garbage_is_as_long_as_the_state_and_nothing_like_it()
     {
         var device = Faulty(_sample);

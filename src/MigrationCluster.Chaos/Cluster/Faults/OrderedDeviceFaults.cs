@@ -47,6 +47,17 @@ internal sealed class ErrorDevice : OrderedDeviceFault
     protected override bool CostsTheDevice => true;
 }
 
+internal sealed class RefusingDevice : OrderedDeviceFault
+{
+    public override string Name => "refuse-device";
+
+    public override string Help => "a device refuses to change its state, and stays where it is: target, pick of host and device, seconds";
+
+    protected override string Order => FaultyDevice.Refuse;
+
+    protected override bool CostsTheDevice => true;
+}
+
 internal sealed class GarbageDevice : OrderedDeviceFault
 {
     public override string Name => "garbage-device";

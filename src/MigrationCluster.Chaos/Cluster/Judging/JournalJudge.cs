@@ -8,6 +8,7 @@ using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Ownership;
 using MigrationCluster.Protocol.Source;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Cluster.Judging;
 
@@ -15,7 +16,7 @@ namespace MigrationCluster.Chaos.Cluster.Judging;
 /// Sets histories against the machines. A coordinator's journal must be made of decisions: from each state some command exists to which the
 /// machine itself answers with just the events that follow. The agents' journals must go from phase to phase as the diagrams at the head of
 /// their machines allow, which is less: their commands carry more than their events tell. In what order devices were moved they tell, though:
-/// none of a group may run while another stands.
+/// none of a group may run while another stands, and no guest process may have had to refuse such an order.
 /// </summary>
 internal static class JournalJudge
 {
@@ -99,6 +100,9 @@ internal static class JournalJudge
 
             if (wrong is null)
             {
+                string? reason = events[at] switch { SourceFailed e => e.Reason, DestinationFailed e => e.Reason, _ => null };
+                if (reason is not null && PeerOrder.IsMistake(reason))
+                    yield return new Violation("QuiescedBeforeStopped", $"{migration}, {side}: the guest refused an order: {reason}");
                 foreach (var violation in group(state)) yield return violation with { Detail = $"{migration}, {side}: {violation.Detail} (entry {at + 1})" };
                 continue;
             }

@@ -46,8 +46,13 @@ internal sealed class CaseRun(ChaosCluster cluster, MatrixCase it)
             var follow = migration.FollowAsync(watching.Token);
             bool rest = await StrikeAllAsync(migration, cancel);
             outcome = rest ? Outcome(migration) : MatrixResult.Hung;
-            if (!rest) _wrong.Enqueue($"no rest {RestLimit.TotalSeconds:F0} s after the last fault: {migration.Last}");
-            else await JudgeAsync(watcher, migration, cancel);
+            if (rest) await JudgeAsync(watcher, migration, cancel);
+            else
+            {
+                _wrong.Enqueue($"no rest {RestLimit.TotalSeconds:F0} s after the last fault: {migration.Last}");
+                await JudgeJournalsAsync(migration);
+            }
+
             await watching.CancelAsync();
             await Task.WhenAll(watch, follow);
             if (_stands.Any(stand => stand.Scene.InGuest && !stand.Fired)) cluster.Sacrificed[Guest] = "armed";
@@ -228,6 +233,11 @@ internal sealed class CaseRun(ChaosCluster cluster, MatrixCase it)
         if (migration.State == "lost") Wrong(await _losses.JudgeAsync(watcher));
         else if (migration.Maimed) Wrong(await _losses.JudgeMaimedAsync(watcher, cancel));
         else await RestJudge.JudgeAsync(cluster, watcher, Guest, cancel);
+        await JudgeJournalsAsync(migration);
+    }
+
+    private async Task JudgeJournalsAsync(MigrationWatch migration)
+    {
         if (migration.View is { Id: var id })
             Wrong((await RestJudge.JournalsAsync(cluster, other => other == id)).Select(violation => $"{violation.Invariant}: {violation.Detail}"));
     }
