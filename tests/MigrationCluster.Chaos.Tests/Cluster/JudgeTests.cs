@@ -5,6 +5,7 @@ using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Machines;
 using MigrationCluster.Protocol.Migration;
 using MigrationCluster.Protocol.Source;
+using MigrationCluster.Protocol.Vfio;
 
 namespace MigrationCluster.Chaos.Tests.Cluster;
 
@@ -80,5 +81,43 @@ public sealed class JudgeTests
         Assert.Empty(JournalJudge.Source("m", legal));
         Assert.Contains("GuestYielded", Assert.Single(JournalJudge.Source("m", illegal)).Detail, StringComparison.Ordinal);
         Assert.False(JournalJudge.Allows(SourcePhase.Copying, SourcePhase.Yielded));
+    }
+
+    [Fact]
+    public void A_device_that_stands_while_one_of_its_group_runs_is_found_unless_both_were_read_at_once()
+    {
+        Assert.Contains("net0", Assert.Single(JournalJudge.Source("m", Moved(later: 1))).Detail, StringComparison.Ordinal);
+        Assert.Empty(JournalJudge.Source("m", Moved(later: 0)));
+    }
+
+    [Fact]
+    public void An_order_that_the_guest_refused_is_found_and_one_over_a_device_in_Error_is_none()
+    {
+        string[] Failed(DeviceState peer) =>
+        [
+            .. Moved(later: 0),
+            WireJson.Write<AgentEvent>(new SourceFailed(
+                new MigrationId("m"), At, "source.device-refused", PeerOrder.Refusal("net0", DeviceState.RunningP2P, DeviceState.Running, [], [("gpu0", peer)])!)),
+        ];
+
+        Assert.Contains("refused an order", Assert.Single(JournalJudge.Source("m", Failed(DeviceState.StopCopy))).Detail, StringComparison.Ordinal);
+        Assert.Empty(JournalJudge.Source("m", Failed(DeviceState.Error)));
+    }
+
+    /// <summary>A source whose two devices of a group have stopped, so many seconds after one another.</summary>
+    private static string[] Moved(int later)
+    {
+        var migration = new MigrationId("m");
+        PlannedDevice Device(string name) => new(new DeviceName(name), MigrationCapabilities.StopCopy | MigrationCapabilities.P2P, 0, DeviceState.Running);
+        return
+        [
+            .. ((AgentEvent[])
+            [
+                new SourceOpened(migration, At, new GuestName("g"), default),
+                new SetupCollected(migration, At, [], [Device("net0"), Device("gpu0")]),
+                new DeviceStateReached(migration, At, new DeviceName("net0"), DeviceState.Stop),
+                new DeviceStateReached(migration, At.AddSeconds(later), new DeviceName("gpu0"), DeviceState.Stop),
+            ]).Select(WireJson.Write<AgentEvent>),
+        ];
     }
 }
