@@ -28,7 +28,7 @@ public static class CostLearner
         var seen = (theirs.Count >= EnoughOfTheirOwn ? theirs : records).TakeLast(Most).ToList();
         var bandwidth = seen.Where(record => record.BytesPerSecond > 0).Select(record => record.BytesPerSecond).ToList();
         double rate = bandwidth.Count > 0 ? Cost.Quantile([.. bandwidth.Order()], 0.5) : 0;
-        return new LearnedCosts(
+        var learned = new LearnedCosts(
             Cost.Of([.. seen.Select(record => record.SwitchDelay)], assumed.SwitchDelay),
             Cost.Of([.. seen.Where(record => record.Bitmap is not null).Select(record => record.Bitmap!.Value)], assumed.Bitmap),
             Cost.Of([.. seen.Select(record => PagesBeyondBytes(record, assumed.FirstTouchSecondsPerByte))], assumed.Pages),
@@ -40,9 +40,14 @@ public static class CostLearner
             [.. seen.SelectMany(record => record.Devices).GroupBy(device => device.Model).OrderBy(model => model.Key, StringComparer.Ordinal).Select(OfModel)],
             bandwidth.Count > 0 ? new Cost(rate, Cost.Of(bandwidth, new Cost(rate, rate * 0.3)).Spread, bandwidth.Count) : default,
             assumed.FirstTouchSecondsPerByte,
-            Errors(records), seen.Count,
+            assumed.Errors, seen.Count,
             Cost.Of([.. seen.Where(record => record.Preparation is not null).Select(record => record.Preparation!.Value)], assumed.Preparation));
+        return learned with { Errors = Errors(records, LeastSigma(learned)) };
     }
+
+    /// <summary>The deviation, in ms, that a blackout without bytes is predicted with now: any other is predicted with at least as much.</summary>
+    private static double LeastSigma(LearnedCosts costs) => Math.Sqrt(
+        ((Cost[])[costs.Bitmap, costs.Pages, costs.Load, costs.Verify, costs.Yield, costs.Commit, costs.Resume]).Sum(cost => cost.Spread * cost.Spread));
 
     private static double PagesBeyondBytes(BlackoutRecord record, double firstTouch) => record.BytesPerSecond <= 0 ? record.Pages
         : Math.Max(0, record.Pages - record.PageBytes / record.BytesPerSecond * 1000 - record.ColdBytes * firstTouch * 1000);
@@ -67,10 +72,12 @@ public static class CostLearner
     }
 
     /// <summary>The smallest error that as large a share of one more would not exceed (the finite-sample rank of conformal prediction).</summary>
-    private static ErrorQuantiles Errors(IReadOnlyList<BlackoutRecord> records)
+    /// <param name="least">deviation of today, in ms. One that was predicted as smaller, before blackouts went wrong that have widened it, is taken for as large:
+    /// else what went wrong would count twice, as many deviations and as a wide one.</param>
+    private static ErrorQuantiles Errors(IReadOnlyList<BlackoutRecord> records, double least)
     {
         var seen = records.Where(record => record.Predicted is { SigmaMs: > 0 }).TakeLast(MostErrors)
-            .Select(record => (record.Total - record.Predicted!.Value.MedianMs) / record.Predicted.Value.SigmaMs).ToList();
+            .Select(record => (record.Total - record.Predicted!.Value.MedianMs) / Math.Max(least, record.Predicted.Value.SigmaMs)).ToList();
         int count = seen.Count;
         // The prior fades as what was seen takes its place.
         int prior = Math.Max(0, PriorErrors.Length - count / 2);
