@@ -51,7 +51,8 @@ internal static class CleanUp
         }
 
         foreach (string name in Network.All(run)) Try(() => Shell.Run("ip", "netns", "delete", name));
-        foreach (string mount in Mounts(folder)) Try(() => Shell.Run("umount", mount));
+        // A process that was just killed may hold its files for a moment after it has lost its name.
+        while (Mounts(folder).Where(mount => !Unmount(mount)).ToList() is { Count: > 0 } && DateTime.UtcNow < limit) await Task.Delay(100);
         if (Directory.Exists(folder)) Try(() => Directory.Delete(folder, recursive: true));
         return
         [
@@ -59,6 +60,19 @@ internal static class CleanUp
             .. Network.All(run).Select(name => $"namespace {name}"), .. Mounts(folder).Select(mount => $"mount {mount}"),
             .. Directory.Exists(folder) ? (string[])[$"folder {folder}"] : [],
         ];
+    }
+
+    private static bool Unmount(string mount)
+    {
+        try
+        {
+            Shell.Run("umount", mount);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private static bool IsOrphan(string folder)
