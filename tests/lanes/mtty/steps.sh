@@ -14,7 +14,7 @@ devices() {
 migration() {
     check 'two daemons, mutual TLS between the kernels' cluster &&
         check 'a guest starts with an mtty-1 and an mtty-2 that were made for it' start_guest &&
-        check 'an mtty-1 that would become an mtty-2 is refused at save_setup, and nothing has moved' refused &&
+        check 'an mtty-1 that would become an mtty-2 is refused before save_setup, and nothing has moved' refused &&
         check 'the destination daemon is killed while its devices are Resuming: the guest runs on at the source' killed &&
         check 'a stream that is cut short is refused by the kernel, and the migration rolls back' truncated &&
         check 'it migrates from one kernel to the other' migrate &&
