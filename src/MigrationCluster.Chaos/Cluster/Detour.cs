@@ -81,6 +81,7 @@ internal sealed class Detour : IDisposable
         void Take(int from)
         {
             int length = _ends[from].Read(buffer);
+            if (length == 0) return;
             byte[] packet = ArrayPool<byte>.Shared.Rent(length);
             buffer.AsSpan(0, length).CopyTo(packet);
             late.Enqueue((1 - from, packet, length), Now + (_delay + _random.NextDouble() * _jitter).Ticks);
@@ -165,7 +166,18 @@ internal sealed class Detour : IDisposable
 
         public void Unroute() => Shell.Run(["ip", "-n", _namespace, "route", "delete", .. Way]);
 
-        public int Read(Span<byte> packet) => _stream.Read(packet);
+        /// <returns>the packet's bytes; 0: there is none, for the namespace is being taken away.</returns>
+        public int Read(Span<byte> packet)
+        {
+            try
+            {
+                return _stream.Read(packet);
+            }
+            catch (IOException)
+            {
+                return 0;
+            }
+        }
 
         public void Write(ReadOnlySpan<byte> packet)
         {
