@@ -43,9 +43,7 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
     public HostFolder Files(string host, string guest) => new(Path.Combine(DataOf(host), "guests", guest));
 
     /// <summary>The file by which the devices of a host are told to misbehave.</summary>
-    public string DeviceOrders(HostFolder folder) => DeviceOrders(settings.Hosts.Single(host => folder.Directory.StartsWith(DataOf(host) + "/", StringComparison.Ordinal)));
-
-    private string DeviceOrders(string host) => PathOf(host + ".devices");
+    public string DeviceOrders(string host) => PathOf(host + ".devices");
 
     /// <summary>Some coordinator: a caller that is refused or not answered asks again, and another.</summary>
     public ClusterClient Client(int turn = 0) => _clients[settings.Coordinators[turn % settings.Coordinators.Count]];

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using MigrationCluster.Chaos.Planting;
 
 namespace MigrationCluster.Chaos.Cluster;
 
@@ -35,7 +36,7 @@ internal static class ChaosCommand
         var report = new Option<string?>("--report") { Description = "Folder of the report. [default: chaos-SEED in the current one]" };
         var schedule = new Option<string?>("--schedule") { Description = "Keep to the schedule, and the settings, of this report.json instead." };
         var plain = new Option<bool>("--loopback") { Description = "All on loopback, even where network namespaces could be made." };
-        var planted = CreatePlanted();
+        var planted = PlantedOption.CreateForDaemons();
         var command = new Command("chaos",
             "Starts a cluster of real processes, breaks it for a while under a stream of migrations, lets it heal, and judges from outside: the guests' own " +
             "checks, fence files, processes and journals. Exit status: 0 everything held, 1 it did not, 2 usage, 130 interrupted.")
@@ -67,17 +68,6 @@ internal static class ChaosCommand
             }
         });
         return command;
-    }
-
-    public static Option<string?> CreatePlanted()
-    {
-        var planted = new Option<string?>("--planted")
-        {
-            Description = "Daemons have a known bug instead of being as they are; it must be found.",
-            HelpName = "BUG",
-        };
-        planted.AcceptOnlyFromAmong([.. PlantedNodeCommand.Bugs.Select(bug => bug.Name)]);
-        return planted;
     }
 
     public static Command CreateInside()

@@ -11,9 +11,6 @@ internal static class PlantedNodeCommand
 {
     public const string Name = "planted-node";
 
-    /// <summary>Bugs that are in a machine alone, which a daemon of this kind therefore has just as the simulator's.</summary>
-    public static IEnumerable<PlantedBug> Bugs => PlantedBug.All.Where(bug => bug.Build.Surroundings == Build.Product.Surroundings);
-
     public static Command Create()
     {
         var bug = new Argument<string>("BUG");

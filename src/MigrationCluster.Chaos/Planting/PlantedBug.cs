@@ -48,6 +48,9 @@ internal sealed record PlantedBug(string Name, string Story, Build Build, string
             Build.Product with { Source = new IsolatesTooLate() }, "failing-effects"),
     ];
 
+    /// <summary>Whether it is in the machines alone, and so can be in a real daemon just as in a simulated one.</summary>
+    public bool IsInMachines => Build.Surroundings == Build.Product.Surroundings;
+
     /// <returns>null: there is none of that name.</returns>
     public static PlantedBug? Find(string? name) => All.FirstOrDefault(bug => bug.Name == name);
 

@@ -10,6 +10,18 @@ internal static class PlantedOption
         Description = $"Run with a known bug instead of the product as it is; it must be found. One of: {PlantedBug.Names}.",
     };
 
+    /// <summary>For commands that start real daemons: of the bugs those that a daemon can have.</summary>
+    public static Option<string?> CreateForDaemons()
+    {
+        var planted = new Option<string?>("--planted")
+        {
+            Description = "Daemons have a known bug instead of being as they are; it must be found.",
+            HelpName = "BUG",
+        };
+        planted.AcceptOnlyFromAmong([.. PlantedBug.All.Where(bug => bug.IsInMachines).Select(bug => bug.Name)]);
+        return planted;
+    }
+
     /// <returns>false: there is no such bug, and the operator has been told.</returns>
     public static bool TryRead(string? name, out Build build)
     {

@@ -112,7 +112,8 @@ killed() {
     daemon_b_again mtty-1 MC_FAILPOINTS=destination:after:StreamComplete=kill || return
     migrate &
     mover=$!
-    vm_exec b 'while kill -0 $(cat /share/node.pid) 2>/dev/null; do sleep 0.5; done; tail -n 1 /share/node.log; ls /sys/bus/mdev/devices' &&
+    vm_exec b 'for n in $(seq 360); do kill -0 $(cat /share/node.pid) 2>/dev/null || break; sleep 0.5; done
+        tail -n 1 /share/node.log; ls /sys/bus/mdev/devices; ! kill -0 $(cat /share/node.pid) 2>/dev/null' &&
         until_rolled_back && guest_is_whole a && daemon_b_again mtty-1 MC_DEVICE_FAULTS=/share/faults || { kill $mover; return 1; }
     wait $mover && return 1
     grep -q 'failpoint destination:after:StreamComplete: kill' "$work/b/node.log" && devices_are 2 0
@@ -137,11 +138,11 @@ truncated() {
 }
 
 guest_is_whole() { # NAME of the host that is to run it
-    migctl guest check g && migctl guest show g | tee "$work/shown" && grep -q "runs\? on $1\|running on $1" "$work/shown"
+    migctl guest check g && migctl guest show g | tee "$work/shown" && grep -q "running on $1" "$work/shown"
 }
 
 devices_are() { # number on a, number on b
-    local name=
+    local name
     for name in a b; do vm_exec $name 'ls /sys/bus/mdev/devices'; done | tee "$work/devices"
     [ "$(vm_exec a 'ls /sys/bus/mdev/devices | wc -l')" = "$1" ] && [ "$(vm_exec b 'ls /sys/bus/mdev/devices | wc -l')" = "$2" ]
 }

@@ -13,11 +13,14 @@ internal abstract class GuestFault : Fault
     public override SortedDictionary<string, string>? At(Scene scene) =>
         With(("target", scene.Guest), ("host", scene.Host ?? scene.Destination), ("pick", "0"), ("seconds", "1.5"));
 
-    protected static HostFolder? Where(ChaosCluster cluster, Strike strike)
+    protected static string? HostOf(ChaosCluster cluster, Strike strike)
     {
         var hosts = cluster.HostsOf(strike["target"]).Where(host => strike.Parameters.GetValueOrDefault("host", host) == host).ToList();
-        return hosts.Count == 0 ? null : cluster.Files(hosts[Pick(strike) % hosts.Count], strike["target"]);
+        return hosts.Count == 0 ? null : hosts[Pick(strike) % hosts.Count];
     }
+
+    protected static HostFolder? Where(ChaosCluster cluster, Strike strike) =>
+        HostOf(cluster, strike) is { } host ? cluster.Files(host, strike["target"]) : null;
 
     protected static int Pick(Strike strike) => int.Parse(strike["pick"], CultureInfo.InvariantCulture);
 }

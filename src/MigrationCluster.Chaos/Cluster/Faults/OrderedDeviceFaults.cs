@@ -16,9 +16,9 @@ internal abstract class OrderedDeviceFault : GuestFault
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         string guest = strike["target"];
-        if (Where(cluster, strike) is not { Servers: { Count: > 0 } servers } folder) return;
+        if (HostOf(cluster, strike) is not { } host || cluster.Files(host, guest).Servers is not { Count: > 0 } servers) return;
         if (CostsTheDevice) cluster.Sacrificed[guest] = Name;
-        string file = cluster.DeviceOrders(folder);
+        string file = cluster.DeviceOrders(host);
         string line = FaultyDevice.Order(guest, servers.Keys.Order(StringComparer.Ordinal).ElementAt(Pick(strike) % servers.Count), Order);
         Change(file, lines => [.. lines, line]);
         await HoldAsync(strike, healing);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using MigrationCluster.Chaos.Planting;
 
 namespace MigrationCluster.Chaos.Cluster.Matrix;
 
@@ -25,7 +26,7 @@ internal static class MatrixCommand
         var output = new Option<string>("--output") { Description = "text or json.", DefaultValueFactory = _ => "text" };
         output.AcceptOnlyFromAmong("text", "json");
         var plain = new Option<bool>("--loopback") { Description = "As of chaos." };
-        var planted = ChaosCommand.CreatePlanted();
+        var planted = PlantedOption.CreateForDaemons();
         var command = new Command("matrix",
             "Strikes a migration at each failpoint with each fault: the process stands still there, the fault strikes, the process goes on, and what comes of " +
             "it is judged as in chaos. One cluster serves case after case until one does not hold. Exit status: as of chaos.")
