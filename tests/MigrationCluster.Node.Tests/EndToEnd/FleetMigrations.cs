@@ -11,6 +11,8 @@ internal static class FleetMigrations
     /// <summary>Far beyond what these guests need, so that a loaded machine switches over too.</summary>
     private const int MaxDowntimeMs = 3000;
 
+    private const long NextToNothing = 1 << 20;
+
     /// <summary>What may be sent again: this, or 1 % of what was transferred, whichever is more; and once more what three channels have under way for
     /// every loss after the first. What was acknowledged never is: it is what was under way that comes again.</summary>
     private const long ResentBytes = 64 << 20;
@@ -61,22 +63,17 @@ internal static class FleetMigrations
     /// Starts a migration and holds it in a phase, for at most the 10 s that a frozen device server is waited for, and, in
     /// StopAndCopy, the 10 s after which a paused guest keeps itself:
     /// PreCopy by freezing the destination's gpu0, whose initial bytes then cannot be loaded; StopAndCopy by freezing its
-    /// serial0, which gets nothing before its final state, and letting gpu0 go on.
+    /// serial0, which gets nothing before its final state. Until the freeze the migration may send next to nothing, however late a busy machine
+    /// lets this test see that it is in PreCopy.
     /// </summary>
     public static async Task<MigrationView> HoldAsync(this Fleet fleet, string phase, string to = Fleet.Beta, bool verifyFull = false)
     {
-        var destination = fleet.Files(to);
-        var migration = await fleet.MigrateAsync(to, verifyFull: verifyFull);
+        var migration = await fleet.MigrateAsync(to, verifyFull: verifyFull, maxBytesPerSecond: NextToNothing);
         await fleet.UntilPhaseAsync(migration.Id, PreCopy);
-        int gpu = destination.Server("gpu0");
-        Signals.Freeze(gpu);
+        Signals.Freeze(fleet.Files(to).Server(phase == StopAndCopy ? "serial0" : "gpu0"));
+        await fleet.Client.LimitMigrationAsync(migration.Id, new BandwidthRequest(null), default);
         await fleet.UntilAsync(migration.Id, "has sent something", view => view.Progress.TransferredBytes > 0);
-        if (phase == StopAndCopy)
-        {
-            Signals.Freeze(destination.Server("serial0"));
-            Signals.Thaw(gpu);
-            await fleet.UntilPhaseAsync(migration.Id, StopAndCopy);
-        }
+        if (phase == StopAndCopy) await fleet.UntilPhaseAsync(migration.Id, StopAndCopy);
 
         var held = await fleet.Client.GetMigrationAsync(migration.Id, default);
         Assert.Equal(phase, held.Phase);
