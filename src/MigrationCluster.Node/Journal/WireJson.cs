@@ -18,6 +18,7 @@ public static class WireJson
         RespectRequiredConstructorParameters = true,
         RespectNullableAnnotations = true,
         NumberHandling = JsonNumberHandling.Strict,
+        TypeInfoResolver = WireJsonContext.Default,
         Converters =
         {
             new JsonStringEnumConverter(),
