@@ -13,4 +13,11 @@ public sealed record VfioUserClientOptions
 
     /// <summary>Whether to ask for a twin socket. Without one some servers die when their DMA crosses a command.</summary>
     public bool TwinSocket { get; init; } = true;
+
+    /// <summary>As ever, and no limit less than this.</summary>
+    public static VfioUserClientOptions Patient(TimeSpan least) => Default with
+    {
+        CommandLimit = least > Default.CommandLimit ? least : Default.CommandLimit,
+        StateLimit = least > Default.StateLimit ? least : Default.StateLimit,
+    };
 }

@@ -16,6 +16,7 @@ internal static class LaunchFile
     private const int MaxVcpus = 64;
     private const int MaxDevices = 16;
     private const int MaxDirtyRateMiBps = 100_000;
+    private const int MaxSilenceSeconds = 600;
 
     /// <exception cref="LaunchException">names the file and everything that is wrong with it.</exception>
     public static LaunchSpec Read(string directory)
@@ -50,6 +51,7 @@ internal static class LaunchFile
         if (OutOfRange("memoryMiB", spec.MemoryMiB, MinMemoryMiB, MaxMemoryMiB) is { } memory) yield return memory;
         if (OutOfRange("vcpus.count", spec.Vcpus.Count, 1, MaxVcpus) is { } count) yield return count;
         if (OutOfRange("vcpus.dirtyRateMiBps", spec.Vcpus.DirtyRateMiBps, 0, MaxDirtyRateMiBps) is { } rate) yield return rate;
+        if (spec.SilenceSeconds is { } silence && OutOfRange("silenceSeconds", silence, 1, MaxSilenceSeconds) is { } patience) yield return patience;
         if (!AccessPatterns.Names.Contains(spec.Vcpus.Pattern))
             yield return $"vcpus.pattern is '{spec.Vcpus.Pattern}', not one of {string.Join(", ", AccessPatterns.Names)}";
         if (spec.Devices.Count > MaxDevices) yield return $"{spec.Devices.Count} devices are more than {MaxDevices}";

@@ -42,8 +42,9 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
     /// <summary>As the device was probed; None: not migratable.</summary>
     public MigrationCapabilities Capabilities { get; }
 
+    /// <param name="silence">the least that it is given for an answer.</param>
     /// <exception cref="DeviceLostException">the server ended, or is not there in time.</exception>
-    public static async Task<DeviceServerProcess> StartAsync(string directory, LaunchDevice device)
+    public static async Task<DeviceServerProcess> StartAsync(string directory, LaunchDevice device, TimeSpan silence)
     {
         string socket = Path.Combine(directory, GuestFiles.DeviceServer(new DeviceName(device.Name)));
         File.Delete(socket);
@@ -51,7 +52,7 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
         var output = new ServerOutput(process.StandardError);
         try
         {
-            var (client, capabilities) = await ProbeAsync(process, output, socket, device.Name);
+            var (client, capabilities) = await ProbeAsync(process, output, socket, device.Name, VfioUserClientOptions.Patient(silence));
             return new DeviceServerProcess(process, device.Name, client, capabilities);
         }
         catch
@@ -119,9 +120,9 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
     /// <summary>Connects and probes. A server that loses the thread at a feature it does not know is connected to anew and never
     /// asked again.</summary>
     private static async Task<(VfioUserClient Client, MigrationCapabilities Capabilities)> ProbeAsync(
-        Process process, ServerOutput output, string socket, string name)
+        Process process, ServerOutput output, string socket, string name, VfioUserClientOptions options)
     {
-        var client = await ConnectAsync(process, output, socket, name);
+        var client = await ConnectAsync(process, output, socket, name, options);
         try
         {
             var capabilities = await client.ProbeMigrationAsync(CancellationToken.None);
@@ -133,18 +134,19 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
             throw;
         }
         await client.DisposeAsync();
-        return (await ConnectAsync(process, output, socket, name), MigrationCapabilities.None);
+        return (await ConnectAsync(process, output, socket, name, options), MigrationCapabilities.None);
     }
 
     /// <summary>Looks for the socket before it connects, and ever more rarely: every look at nothing takes time from the server that starts.</summary>
-    private static async Task<VfioUserClient> ConnectAsync(Process process, ServerOutput output, string socket, string name)
+    private static async Task<VfioUserClient> ConnectAsync(
+        Process process, ServerOutput output, string socket, string name, VfioUserClientOptions options)
     {
         for (var pause = BetweenLooks; ; pause = pause < MostBetweenLooks ? pause * 1.5 : MostBetweenLooks)
         {
             DeviceLostException? lost = null;
             try
             {
-                if (File.Exists(socket)) return await VfioUserClient.ConnectAsync(socket);
+                if (File.Exists(socket)) return await VfioUserClient.ConnectAsync(socket, options);
             }
             catch (DeviceLostException e)
             {

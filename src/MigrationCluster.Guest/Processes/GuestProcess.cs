@@ -145,7 +145,7 @@ internal sealed class GuestProcess : IAsyncDisposable
 
     private async Task<Dictionary<string, DeviceServerProcess>> StartServersAsync()
     {
-        var starting = _launch.Devices.Select(device => DeviceServerProcess.StartAsync(_directory, device)).ToArray();
+        var starting = _launch.Devices.Select(device => DeviceServerProcess.StartAsync(_directory, device, TimeSpan.FromSeconds(_launch.SilenceSeconds ?? 0))).ToArray();
         try
         {
             await Task.WhenAll(starting);

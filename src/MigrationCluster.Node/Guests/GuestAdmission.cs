@@ -56,7 +56,8 @@ public static class GuestAdmission
         GuestSpec spec, NodeConfig config, Fence fence, bool incoming, IReadOnlyList<DeviceConfiguration>? configuration = null) => new(
         spec.Name, incoming, fence.Epoch.Value, fence.Term.Value, spec.MemoryMiB,
         new LaunchVcpus(spec.Vcpus.Count, spec.Vcpus.Pattern, spec.Vcpus.DirtyRateMiBps, Seed),
-        [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template], Find(configuration, device.Name)))]);
+        [.. spec.Devices.Select(device => Resolve(device, config.Templates[device.Template], Find(configuration, device.Name)))],
+        SilenceSeconds: config.SilenceSeconds);
 
     /// <summary>A device that comes from another host is made with the values it has there, so no version of it is expanded again; model
     /// and command are this host's own, always. A command and the kernel take no values: whether their device fits is that device's to say at save_setup.</summary>

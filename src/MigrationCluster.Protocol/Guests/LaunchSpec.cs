@@ -9,6 +9,7 @@ namespace MigrationCluster.Protocol.Guests;
 /// </summary>
 /// <param name="Incoming">true: wait for a migration; false: start running at <paramref name="Epoch"/>.</param>
 /// <param name="Owner">what an incoming process belongs to; null: it is none, or of an earlier release.</param>
+/// <param name="SilenceSeconds">the least that its device servers are given for an answer; null: as ever.</param>
 public sealed record LaunchSpec(
     string Guest,
     bool Incoming,
@@ -17,7 +18,8 @@ public sealed record LaunchSpec(
     int MemoryMiB,
     LaunchVcpus Vcpus,
     IReadOnlyList<LaunchDevice> Devices,
-    LaunchOwner? Owner = null);
+    LaunchOwner? Owner = null,
+    int? SilenceSeconds = null);
 
 /// <summary>For whoever finds an incoming guest process and wants to know whose it is.</summary>
 /// <param name="Coordinator">the node that ordered it; null: it did not say.</param>

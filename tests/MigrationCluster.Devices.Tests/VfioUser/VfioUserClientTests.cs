@@ -94,6 +94,17 @@ public sealed class VfioUserClientTests
         Assert.Equal(new PreCopyBytes(SampleDevice.ContentBytes, 17), await client.GetPreCopyBytesAsync(default));
     }
 
+    [Theory]
+    [InlineData(2, 10, 60)]
+    [InlineData(20, 20, 60)]
+    [InlineData(90, 90, 90)]
+    public void Patience_lengthens_limits_and_shortens_none(int least, int command, int state)
+    {
+        var options = VfioUserClientOptions.Patient(TimeSpan.FromSeconds(least));
+
+        Assert.Equal((command, state), (options.CommandLimit.TotalSeconds, options.StateLimit.TotalSeconds));
+    }
+
     [Fact]
     public async Task A_device_that_does_not_answer_is_lost_after_the_time_limit()
     {

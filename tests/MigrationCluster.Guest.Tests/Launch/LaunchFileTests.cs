@@ -18,6 +18,7 @@ public class LaunchFileTests
     [InlineData("\"term\":1,", "", "term")]
     [InlineData("\"memoryMiB\":16", "\"memoryMiB\":\"big\"", "$.memoryMiB")]
     [InlineData("\"memoryMiB\":16", "\"memoryMiB\":8", "memoryMiB is 8, outside 16..")]
+    [InlineData("\"memoryMiB\":16", "\"silenceSeconds\":0,\"memoryMiB\":16", "silenceSeconds is 0, outside 1..600")]
     [InlineData("\"guest\":\"vm1\"", "\"guest\":\"VM 1\"", "'VM 1' is no guest name")]
     [InlineData("\"uniform\"", "\"random\"", "'random', not one of uniform, hotset, sequential")]
     [InlineData("\"model\":\"net\"", "\"model\":\"fpga\"", "device model 'fpga' is unknown")]
