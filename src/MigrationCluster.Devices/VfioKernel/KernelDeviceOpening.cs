@@ -68,7 +68,11 @@ internal sealed class KernelDeviceOpening(KernelDeviceNode node, VfioKernelOptio
             log($"{iommufd.Name} is open");
             device = await OpenFileAsync($"{options.Dev}/vfio/devices/{cdev}", "see this process's rights", cancellationToken);
             log($"cdev {cdev} is open");
-            Check(VfioUapi.BindIommufd(device, iommufd, out uint id), "BIND_IOMMUFD");
+            int bound = VfioUapi.BindIommufd(device, iommufd, out uint id);
+            // Opening a cdev never fails for who comes second; binding does: EINVAL when another has it by its cdev, EBUSY when by its group.
+            if (bound is -Errno.EINVAL or -Errno.EBUSY)
+                throw Refuse("BIND_IOMMUFD failed", "a device that no other process has", $"end the process that has {cdev} or its group open", -bound);
+            Check(bound, "BIND_IOMMUFD");
             Check(VfioUapi.AllocateIoas(iommufd, out uint ioas), "IOAS_ALLOC");
             uint? table = null;
             // An emulated device has no hardware to ask; of another IOMMU than one that tracks the table is refused. Neither is an error.

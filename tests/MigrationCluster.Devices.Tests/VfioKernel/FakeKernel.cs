@@ -22,6 +22,9 @@ internal sealed unsafe class FakeKernel(FakeMtty device, bool iommufd = false) :
 
     public bool Viable { get; set; } = true;
 
+    /// <summary>What BIND_IOMMUFD answers: EINVAL while another process has the cdev, EBUSY while it has the group.</summary>
+    public int Bound { get; set; }
+
     /// <summary>Whether the IOMMU's page tables can log (iommufd only).</summary>
     public bool TracksDirty { get; set; }
 
@@ -123,7 +126,7 @@ internal sealed unsafe class FakeKernel(FakeMtty device, bool iommufd = false) :
 
     private int Status(Span<byte> status) => Answer(status, 4, Viable ? 1u : 0);
 
-    private int Bind(Span<byte> bind) => Find((int)U32(bind, 8)) is FakeFile.Iommufd ? Answer(bind, 12, 5) : -Errno.EINVAL;
+    private int Bind(Span<byte> bind) => Bound < 0 ? Bound : Find((int)U32(bind, 8)) is FakeFile.Iommufd ? Answer(bind, 12, 5) : -Errno.EINVAL;
 
     private static int Answer(Span<byte> argument, int at, uint value)
     {

@@ -255,6 +255,19 @@ public sealed class KernelTrapTests
         Assert.Equal(0, bench.Kernel.OpenFiles);
     }
 
+    [Theory]
+    [InlineData(Errno.EINVAL)]
+    [InlineData(Errno.EBUSY)]
+    public async Task A_cdev_that_another_process_has_is_refused_as_that_and_nothing_stays_open(int errno)
+    {
+        await using var bench = new KernelBench(iommufd: true);
+        bench.Kernel.Bound = -errno;
+        var refusal = await RefusedAsync(KernelOutcome.NotOpened, bench.OpenAsync);
+        Assert.Equal(errno, refusal.Errno);
+        Assert.Contains("a device that no other process has", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(0, bench.Kernel.OpenFiles);
+    }
+
     [Fact]
     public async Task Without_iommufd_a_device_with_a_cdev_is_opened_by_its_group()
     {

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # kernel.sh CACHE: a Debian kernel and its sample driver mtty, in CACHE/kernel-VERSION: vmlinuz, modules/*.ko and modules/order (in the
-# order they load). Prints that folder. The packages come through an apt configuration of their own and are only unpacked, never
-# installed; mtty is GPL-2.0-only, so it is built here from Debian's source of the same version and kept in no repository.
+# order they load). Prints that folder. Debian's packages are never installed (packages.sh); mtty is GPL-2.0-only, so it is built here from
+# Debian's source of the same version and kept in no repository.
 # A kernel that the cache has already is taken as it is, without the network; LANE_UPDATE=1 looks for a newer one.
 # Exit status 3: the packages cannot be had.
 set -euo pipefail
 cache=$1
-series=6.12 release=bookworm # of bookworm-security, built with bookworm's compiler; mtty can migrate since 6.8
+. "$(dirname "$0")/packages.sh"
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 
@@ -16,31 +16,10 @@ if [ -n "$(newest)" ] && [ "${LANE_UPDATE:-}" != 1 ]; then
     exit
 fi
 
-apt=$cache/apt
-mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-: >"$apt/status"
-cat >"$apt/sources.list" <<SOURCES
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security $release-security main
-SOURCES
-cat >"$apt/apt.conf" <<CONF
-Dir::Etc::sourcelist "$apt/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::State::lists "$apt/lists";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt";
-Dir::Cache::archives "$apt/archives";
-APT::Architecture "amd64";
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::Retries "2";
-CONF
-export APT_CONFIG=$apt/apt.conf
-unavailable() { echo "kernel.sh: $*" >&2; exit 3; }
-apt-get update -qq >&2 || unavailable "the package lists of $release-security cannot be fetched"
-
+packages_update
 abi=$(apt-cache pkgnames "linux-headers-$series." | sed -n "s/^linux-headers-\(.*\)-amd64$/\1/p" | grep -v -e rt -e cloud | sort -V | tail -1)
 [ -n "$abi" ] || unavailable "$release-security has no kernel $series"
-version=$(apt-cache show "linux-headers-$abi-amd64" | sed -n 's/^Version: //p' | sort -V | tail -1)
+version=$(packages_version "linux-headers-$abi-amd64")
 made=$cache/kernel-$version
 if [ -d "$made" ]; then
     echo "$made"
@@ -50,11 +29,10 @@ fi
 echo "kernel.sh: fetching Debian's kernel $version (about 280 MB)" >&2
 part=$made.part
 rm -rf "$part"
-mkdir -p "$part/debs" "$part/root" "$part/modules"
+mkdir -p "$part/modules"
 trap 'rm -rf "$part"' EXIT
-(cd "$part/debs" && apt-get download -qq "linux-headers-$abi-amd64=$version" "linux-headers-$abi-common=$version" "linux-kbuild-$abi=$version" \
-    "linux-image-$abi-amd64-unsigned=$version" "linux-source-$series=$version" >&2) || unavailable "the packages of kernel $version cannot be fetched"
-for deb in "$part"/debs/*.deb; do dpkg-deb -x "$deb" "$part/root"; done
+packages_unpack "$part/root" "linux-headers-$abi-amd64=$version" "linux-headers-$abi-common=$version" "linux-kbuild-$abi=$version" \
+    "linux-image-$abi-amd64-unsigned=$version" "linux-source-$series=$version"
 
 echo "kernel.sh: building mtty.ko" >&2
 mkdir "$part/mtty"
@@ -82,6 +60,6 @@ done | awk '!seen[$0]++' | while read -r file; do
     echo "$name"
 done >"$part/modules/order"
 cp "$part/root/boot/vmlinuz-$abi-amd64" "$part/vmlinuz"
-rm -rf "$part/debs" "$part/root" "$part/mtty"
+rm -rf "$part/root" "$part/mtty"
 mv "$part" "$made"
 echo "$made"

@@ -7,8 +7,19 @@ migctl() { "$app/migctl" "$@"; }
 devices() {
     vm_boot a 10.9.0.1 52:54:00:00:00:01 listen "$port"
     vm_boot b 10.9.0.2 52:54:00:00:00:02 connect
-    check 'two kernels boot and load mtty' both_boot &&
+    check 'two kernels boot and have mtty' both_boot &&
         check 'mtty-1 and mtty-2 are probed: states, stream sizes' probe
+}
+
+cdevs_and_bitmaps() { # on a kernel with iommufd and its mock of an IOMMU
+    check 'a device that a process has is refused to a second, which says so' held &&
+        check 'without /dev/iommu a device that has a cdev is opened by its group' without_iommufd &&
+        check 'a device that was left in Resuming is found so by who opens it next, and reset' shown_of_mtty left &&
+        check 'the mock IOMMU says whether it logs, and makes a table that does' shown hardware &&
+        check 'sets of pages in windows of 1 to 33000: each is read once, and no other page' shown patterns &&
+        check 'windows are read apart from each other, and logged from when they are mapped' shown windows &&
+        check 'a log that is started anew, and a window that is mapped anew, begin with no page' shown restart &&
+        check 'a device that does not log itself: the IOMMU tells, exactly, up to STOP_COPY' shown_of_mtty device
 }
 
 migration() {
@@ -27,7 +38,8 @@ both_boot() {
 }
 
 probe() {
-    local said
+    local said by='group [0-9]*' log=Iommu
+    [ -z "$iommufd" ] || by=iommufd log=Device
     said=$(vm_exec a '
         for type in mtty-1 mtty-2; do
             uuid=$(cat /proc/sys/kernel/random/uuid)
@@ -39,8 +51,53 @@ probe() {
     local status=$?
     echo "$said"
     [ $status -eq 0 ] && [ "$(grep -c '^capabilities StopCopy, P2P, PreCopy$' <<<"$said")" -eq 2 ] &&
-        grep -q '^stop-copy-bytes 60$' <<<"$said" && grep -q '^stop-copy-bytes 96$' <<<"$said"
+        grep -q '^stop-copy-bytes 60$' <<<"$said" && grep -q '^stop-copy-bytes 96$' <<<"$said" &&
+        [ "$(grep -c "^opened-by $by$" <<<"$said")" -eq 2 ] && [ "$(grep -c "^dirty-log $log$" <<<"$said")" -eq 2 ]
 }
+
+with_mtty() { # SCRIPT: runs it in VM a with a new mtty-2, whose UUID is $uuid
+    vm_exec a "uuid=\$(cat /proc/sys/kernel/random/uuid)
+        echo \$uuid >/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-2/create || exit
+        ( $1 )
+        status=\$?
+        echo 1 >/sys/bus/mdev/devices/\$uuid/remove
+        exit \$status"
+}
+
+held() { # by its cdev, then by its group; then by nobody
+    local said
+    said=$(with_mtty 'mc-guest device --vfio $uuid --socket /tmp/uart.sock 2>/tmp/uart.log &
+        trap "kill $! 2>/dev/null; wait $!" EXIT # or the device could not be removed
+        until [ -S /tmp/uart.sock ]; do kill -0 $! || { cat /tmp/uart.log; exit 1; }; sleep 0.5; done
+        mc-guest device --vfio $uuid --probe && exit 1
+        kill $! && wait $! || { echo "the first ended with $?"; cat /tmp/uart.log; exit 1; }
+        exec 4<>/dev/vfio/$(basename $(readlink /sys/bus/mdev/devices/$uuid/iommu_group))
+        mc-guest device --vfio $uuid --probe && exit 1
+        exec 4<&-
+        mc-guest device --vfio $uuid --probe')
+    local status=$?
+    echo "$said"
+    [ $status -eq 0 ] && grep -q 'BIND_IOMMUFD failed (EINVAL); expected a device that no other process has' <<<"$said" &&
+        grep -q 'BIND_IOMMUFD failed (EBUSY); expected a device that no other process has' <<<"$said" && grep -q '^opened-by iommufd$' <<<"$said"
+}
+
+without_iommufd() {
+    local said
+    said=$(with_mtty 'mv /dev/iommu /dev/iommu.away
+        mc-guest device --vfio $uuid --probe
+        status=$?
+        mv /dev/iommu.away /dev/iommu
+        exit $status')
+    local status=$?
+    echo "$said"
+    [ $status -eq 0 ] && grep -q 'cannot open /dev/iommu (ENOENT): the group is used' <<<"$said" && grep -q '^opened-by group [0-9]*$' <<<"$said"
+}
+
+shown() { # ARGUMENT: of the lane's program, which says what it has seen
+    vm_exec a "MigrationCluster.IommufdLane $1"
+}
+
+shown_of_mtty() { with_mtty "MigrationCluster.IommufdLane $1 \$uuid"; }
 
 daemon() { # NAME, environment of mc-node or nothing, options of mc-node
     local name=$1 environment=$2
