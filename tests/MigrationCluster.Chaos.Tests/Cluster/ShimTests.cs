@@ -26,7 +26,7 @@ public sealed class ShimTests : IDisposable
         Assert.Equal(0, Run("sync", file).Status);
         _shim.Ask(Host, "fsync");
         var failed = Run("sync", file);
-        _shim.Leave(Host, "fsync");
+        Assert.True(_shim.Leave(Host, "fsync"));
 
         Assert.NotEqual(0, failed.Status);
         Assert.Contains("Input/output error", failed.Said, StringComparison.Ordinal);
@@ -42,6 +42,7 @@ public sealed class ShimTests : IDisposable
 
         Assert.NotEqual(0, Run("dd", "if=/dev/zero", $"of={log}", "bs=4096", "count=1").Status);
         Assert.Equal(2048, new FileInfo(log).Length);
+        Assert.False(_shim.Leave(Host, "torn"));
         Assert.Equal(0, Run("dd", "if=/dev/zero", $"of={log}-not", "bs=4096", "count=1").Status);
     }
 

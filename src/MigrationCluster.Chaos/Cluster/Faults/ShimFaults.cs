@@ -20,8 +20,11 @@ internal abstract class ShimFault : Fault
     {
         cluster.Shim.Ask(strike["target"], Ask, strike.Parameters.GetValueOrDefault("by", ""));
         await HoldAsync(strike, healing);
-        cluster.Shim.Leave(strike["target"], Ask);
+        if (!cluster.Shim.Leave(strike["target"], Ask)) await TakenAsync(cluster.Daemon(strike["target"]));
     }
+
+    /// <summary>A process has taken what was asked for, as only a torn write is.</summary>
+    protected virtual Task TakenAsync(Daemon daemon) => Task.CompletedTask;
 }
 
 internal sealed class FailingFsync : ShimFault
@@ -42,11 +45,11 @@ internal sealed class TornWrite : ShimFault
 
     protected override string Ask => "torn";
 
-    public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
+    protected override async Task TakenAsync(Daemon daemon)
     {
-        await base.StrikeAsync(cluster, strike, healing);
-        var daemon = cluster.Daemon(strike["target"]);
-        if (!daemon.Lives) await daemon.StartAsync();
+        // It may only just have come to the write, and would die in a moment.
+        await daemon.KillAsync();
+        await daemon.StartAsync();
     }
 }
 

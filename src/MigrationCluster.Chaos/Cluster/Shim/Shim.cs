@@ -37,7 +37,23 @@ internal sealed class Shim(string folder)
         File.Move(asked + ".new", asked, overwrite: true);
     }
 
-    public void Leave(string daemon, string what) => File.Delete(Path.Combine(Folder(daemon), what));
+    /// <returns>whether it was still asked: "torn" is no longer, once a write has taken it.</returns>
+    public bool Leave(string daemon, string what)
+    {
+        string left = Path.Combine(Folder(daemon), what + ".left");
+        try
+        {
+            // Unlike a deletion, a move says whether it was there, and only one of two takes it.
+            File.Move(Path.Combine(Folder(daemon), what), left, overwrite: true);
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+
+        File.Delete(left);
+        return true;
+    }
 
     private string Folder(string daemon) => Path.Combine(folder, $"{daemon}.shim");
 }

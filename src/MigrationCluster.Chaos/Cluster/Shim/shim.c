@@ -3,7 +3,8 @@
  * the folder that MC_SHIM names, and is looked for again and again.
  *
  *   fsync   fsync and fdatasync of regular files fail with EIO
- *   torn    the next write to a write-ahead log stops in the middle, and the process with it
+ *   torn    the next write to a write-ahead log stops in the middle, and the process with it. The file is gone then: whoever takes it away
+ *           first, that write or who asked for it, knows whether it happens
  *   clock   holds a number of seconds by which CLOCK_REALTIME is off
  *   forget  holds a text: a fence file that is to be replaced by one with this text is not, and nobody is told (a planted bug: a vote
  *           that is kept only in memory)
@@ -81,10 +82,15 @@ int fdatasync(int fd)
     return -1;
 }
 
+static int takes_torn(int fd)
+{
+    return asked(asked_torn) && is_log(fd) && unlink(asked_torn) == 0;
+}
+
 ssize_t write(int fd, const void *bytes, size_t count)
 {
     if (!real_write) real_write = dlsym(RTLD_NEXT, "write");
-    if (count < 2 || !asked(asked_torn) || !is_log(fd)) return real_write(fd, bytes, count);
+    if (count < 2 || !takes_torn(fd)) return real_write(fd, bytes, count);
     real_write(fd, bytes, count / 2);
     kill(getpid(), SIGKILL);
     return -1;
@@ -92,7 +98,7 @@ ssize_t write(int fd, const void *bytes, size_t count)
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset)
 {
-    if (count < 2 || !asked(asked_torn) || !is_log(fd)) return real_pwrite64(fd, bytes, count, offset);
+    if (count < 2 || !takes_torn(fd)) return real_pwrite64(fd, bytes, count, offset);
     real_pwrite64(fd, bytes, count / 2, offset);
     kill(getpid(), SIGKILL);
     return -1;
