@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using MigrationCluster.Devices;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
@@ -77,17 +78,27 @@ public class GuestLifeTests
         await LocalMove.RunAsync(guest);
     }
 
-    [Fact]
-    public async Task SIGTERM_ends_it_in_good_order_and_leaves_the_fence_file()
+    [Theory]
+    [InlineData(null)]
+    [InlineData("net1")]
+    public async Task SIGTERM_ends_it_in_good_order_and_leaves_the_fence_file(string? frozen)
     {
         await using var guest = await RunningGuest.StartAsync(Specs.Full());
         int[] servers = [.. Specs.Full().Devices.Select(device => guest.DeviceServer(device.Name))];
-        using (var kill = Process.Start("kill", guest.Process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture))) await kill.WaitForExitAsync();
+        if (frozen is not null) await SignalAsync("STOP", guest.DeviceServer(frozen));
+        await SignalAsync("TERM", guest.Process.Id);
         await guest.Process.WaitForExitAsync();
         Assert.Equal(0, guest.Process.ExitCode);
         Assert.All(servers, server => Assert.Throws<ArgumentException>(() => Process.GetProcessById(server)));
         string[] left = [.. Directory.GetFiles(guest.Directory.File("")).Select(file => Path.GetFileName(file)!).Order(StringComparer.Ordinal)];
         Assert.Equal([GuestFiles.Fence, GuestFiles.Fence + ".lock", GuestFiles.Log, GuestFiles.LaunchSpec], left);
+    }
+
+    private static async Task SignalAsync(string signal, int process)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", process.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
     }
 
     [Fact]
