@@ -40,8 +40,10 @@ internal sealed class ChaosRun(ChaosSettings settings, Action<string> say)
             say("healing: no more faults");
             await cluster.MendAsync();
             await cluster.UntilJoinedAsync(cancel);
-            stuck = await load.HealAsync(HealLimit, cancel);
-            foreach (string guest in settings.GuestNames) await RestJudge.JudgeAsync(cluster, watcher, guest, cancel);
+            var unhealed = await load.HealAsync(HealLimit, cancel);
+            stuck = [.. unhealed.Select(one => one.Why)];
+            // What is still under way is not at rest.
+            foreach (string guest in settings.GuestNames.Except(unhealed.Select(one => one.Guest))) await RestJudge.JudgeAsync(cluster, watcher, guest, cancel);
             await watching.CancelAsync();
             await watch;
             migrations = await cluster.Client().ListMigrationsAsync(cancel);

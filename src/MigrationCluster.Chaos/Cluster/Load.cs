@@ -5,6 +5,9 @@ using MigrationCluster.Protocol.Invariants;
 
 namespace MigrationCluster.Chaos.Cluster;
 
+/// <summary>A guest that was still not at rest.</summary>
+internal sealed record Unhealed(string Guest, string Why);
+
 /// <summary>An operator a guest: has it migrated again and again, cancels some, asks for some that do not fit, has it check itself, and replaces it
 /// where a fault has killed it.</summary>
 internal sealed class Load(ChaosCluster cluster, Watcher watcher)
@@ -26,7 +29,7 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
 
     /// <summary>Without faults: everything that is under way ends, every guest runs, and moves once more.</summary>
     /// <returns>what did not come to pass in time.</returns>
-    public async Task<IReadOnlyList<string>> HealAsync(TimeSpan limit, CancellationToken cancel)
+    public async Task<IReadOnlyList<Unhealed>> HealAsync(TimeSpan limit, CancellationToken cancel)
     {
         using var within = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         within.CancelAfter(limit);
@@ -45,7 +48,9 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                             string.Join(", ", view.Devices.Select(device => $"{device.Name} {device.State}"));
                         if (view.Migration is not null || await ReplacedAsync(client, view, within.Token) || view.State != "running") continue;
                         string to = cluster.Settings.Hosts.First(host => host != view.Host && host != cluster.Misfit(guest));
-                        var ended = await FollowAsync(await client.MigrateAsync(new MigrateRequest(guest, to, HealDowntimeMs), within.Token), null, within.Token);
+                        var begun = await client.MigrateAsync(new MigrateRequest(guest, to, HealDowntimeMs), within.Token);
+                        last = $"{begun.Id} is moving it from {view.Host} to {to}";
+                        var ended = await FollowAsync(begun, null, within.Token);
                         last = $"{ended.Id} {ended.Outcome}: {string.Join("; ", ended.Reasons.Select(reason => reason.Message))}";
                         if (ended.Outcome == Outcomes.Completed) return null;
                     }
@@ -56,12 +61,12 @@ internal sealed class Load(ChaosCluster cluster, Watcher watcher)
                     }
                 }
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
             {
-                return $"{guest} has not moved {limit.TotalSeconds:F0} s after the last fault: {last}";
+                return new Unhealed(guest, $"{guest} has not moved {limit.TotalSeconds:F0} s after the last fault: {last}");
             }
         }));
-        return [.. stuck.OfType<string>()];
+        return [.. stuck.OfType<Unhealed>()];
     }
 
     private async Task DriveAsync(string guest, Random random, CancellationToken stop)
