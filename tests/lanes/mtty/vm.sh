@@ -37,11 +37,12 @@ vm_alive() {
 }
 
 vm_hear() { # NAME: the next line of its second serial port, or 1 when it has ended
-    local line
-    until read -r -t 2 line <>"$work/$1.bell.out"; do
+    local line='' part
+    until read -r -t 2 part <>"$work/$1.bell.out"; do
+        line+=$part # a line comes byte by byte, and 2 s may end in the middle of it
         vm_alive "$1" || { echo "VM $1 has ended: $(tail -n 3 "$work/$1.qemu" "$work/$1.console")" >&2; return 1; }
     done
-    echo "$line"
+    echo "$line$part"
 }
 
 vm_wait() { [ "$(vm_hear "$1")" = up ]; }
