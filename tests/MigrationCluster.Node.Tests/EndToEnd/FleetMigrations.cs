@@ -11,6 +11,7 @@ internal static class FleetMigrations
     /// <summary>Far beyond what these guests need, so that a loaded machine switches over too.</summary>
     private const int MaxDowntimeMs = 3000;
 
+    /// <summary>Bytes a second.</summary>
     private const long NextToNothing = 1 << 20;
 
     /// <summary>What may be sent again: this, or 1 % of what was transferred, whichever is more; and once more what three channels have under way for

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # publish.sh CACHE [TEST]: mc-node, mc-guest and migctl with the runtime they need, compiled ahead of time, in CACHE/app; and the program of the test
 # project MigrationCluster.TEST, which runs on their runtime and their assemblies. Prints that folder. Not
-# trimmed: Kestrel, Dapper and the JSON of the wire find their types by reflection. Builds in CACHE/build, so that nothing of the repository changes.
+# trimmed: Kestrel, Dapper and the JSON of configuration files find their types by reflection. Builds in CACHE/build, so that nothing of the repository changes.
 # Sources that the cache's programs were made of already are not built again.
 set -euo pipefail
 mkdir -p "$1"

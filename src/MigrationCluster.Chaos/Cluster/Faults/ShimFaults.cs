@@ -20,11 +20,12 @@ internal abstract class ShimFault : Fault
     {
         cluster.Shim.Ask(strike["target"], Ask, strike.Parameters.GetValueOrDefault("by", ""));
         await HoldAsync(strike, healing);
-        if (!cluster.Shim.Leave(strike["target"], Ask)) await TakenAsync(cluster.Daemon(strike["target"]));
+        bool taken = !cluster.Shim.Leave(strike["target"], Ask);
+        await LeftAsync(cluster.Daemon(strike["target"]), taken);
     }
 
-    /// <summary>A process has taken what was asked for, as only a torn write is.</summary>
-    protected virtual Task TakenAsync(Daemon daemon) => Task.CompletedTask;
+    /// <param name="taken">by a process, as only a torn write is.</param>
+    protected virtual Task LeftAsync(Daemon daemon, bool taken) => Task.CompletedTask;
 }
 
 internal sealed class FailingFsync : ShimFault
@@ -45,11 +46,11 @@ internal sealed class TornWrite : ShimFault
 
     protected override string Ask => "torn";
 
-    protected override async Task TakenAsync(Daemon daemon)
+    protected override async Task LeftAsync(Daemon daemon, bool taken)
     {
         // It may only just have come to the write, and would die in a moment.
-        await daemon.KillAsync();
-        await daemon.StartAsync();
+        if (taken) await daemon.KillAsync();
+        if (!daemon.Lives) await daemon.StartAsync();
     }
 }
 
