@@ -25,6 +25,11 @@ internal sealed class MessageChannel : IAsyncDisposable
     private const int QueueLength = 64;
 
     private const int MaxHeadBytes = 256;
+    private const long Never = long.MaxValue;
+    private static readonly TimeSpan ReplyLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Milliseconds that a timer may be late on a machine that is only busy.</summary>
+    private const long Grace = 1000;
 
     private readonly Socket _socket;
     private readonly string _name;
@@ -43,7 +48,8 @@ internal sealed class MessageChannel : IAsyncDisposable
     private readonly Timer _watchdog;
     private readonly TaskCompletionSource<string> _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ushort _lastId;
-    private long _watchAt = long.MaxValue;
+    private long _watchAt = Never;
+    private long _replyBy = Never;
     private bool _readerEnded;
     private string? _reason;
     private Exception? _cause;
@@ -116,7 +122,8 @@ internal sealed class MessageChannel : IAsyncDisposable
         await _sendGate.WaitAsync();
         try
         {
-            await SendLockedAsync(header, ReadOnlyMemory<byte>.Empty, body, files, TimeSpan.FromSeconds(30));
+            ReplyBy(Environment.TickCount64 + (long)ReplyLimit.TotalMilliseconds);
+            await SendLockedAsync(header, ReadOnlyMemory<byte>.Empty, body, files, ReplyLimit);
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException)
         {
@@ -124,6 +131,7 @@ internal sealed class MessageChannel : IAsyncDisposable
         }
         finally
         {
+            ReplyBy(Never);
             _sendGate.Release();
         }
     }
@@ -172,6 +180,15 @@ internal sealed class MessageChannel : IAsyncDisposable
         }
     }
 
+    private void ReplyBy(long deadline)
+    {
+        lock (_lock)
+        {
+            _replyBy = deadline;
+            WatchLocked(deadline);
+        }
+    }
+
     /// <summary>One timer serves all calls: it sleeps until the earliest deadline and looks again.</summary>
     private void WatchLocked(long deadline)
     {
@@ -180,23 +197,33 @@ internal sealed class MessageChannel : IAsyncDisposable
         _watchdog.Change(Math.Max(0, deadline - Environment.TickCount64) + 1, Timeout.Infinite);
     }
 
+    /// <remarks>A timer that is itself far too late tells that this process stood still: what answers it would have had meanwhile lies in
+    /// the socket, unread.</remarks>
     private void WatchDeadlines()
     {
-        PendingCall? late = null;
+        string? late = null;
         lock (_lock)
         {
-            _watchAt = long.MaxValue;
-            if (_readerEnded || _reason is not null || _pending.Count == 0) return;
             long now = Environment.TickCount64;
-            long next = long.MaxValue;
+            bool stoodStill = now - _watchAt > Grace;
+            _watchAt = Never;
+            if (_readerEnded || _reason is not null) return;
+            if (stoodStill)
+            {
+                WatchLocked(now + Grace);
+                return;
+            }
+
+            if (_replyBy <= now) late = "the peer does not read its reply";
+            long next = _replyBy;
             foreach (var call in _pending.Values)
             {
-                if (call.Deadline <= now) late = call;
+                if (call.Deadline <= now) late = $"no answer to {NameOf(call.Command)} within its time limit";
                 next = Math.Min(next, call.Deadline);
             }
             if (late is null) WatchLocked(next);
         }
-        if (late is not null) Break($"no answer to {NameOf(late.Command)} within its time limit");
+        if (late is not null) Break(late);
     }
 
     /// <summary>Header, head and data leave in one sendmsg as far as the buffer takes them: some servers read a body with
@@ -221,16 +248,14 @@ internal sealed class MessageChannel : IAsyncDisposable
             sent = DescriptorSocket.TrySend(_socket, prefix.Span, data.Span, files);
         }
         sent = Math.Max(sent, 0);
-        if (sent < prefix.Length) await SendAllAsync(prefix[sent..], limit);
+        if (sent < prefix.Length) await SendAllAsync(prefix[sent..]);
         int dataSent = Math.Max(sent - prefix.Length, 0);
-        if (dataSent < data.Length) await SendAllAsync(data[dataSent..], limit);
+        if (dataSent < data.Length) await SendAllAsync(data[dataSent..]);
     }
 
-    private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes, TimeSpan limit)
+    private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
     {
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        late.CancelAfter(limit);
-        while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, late.Token)..];
+        while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, _stop.Token)..];
     }
 
     private async Task ReadLoopAsync()
