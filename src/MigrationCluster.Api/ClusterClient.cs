@@ -56,11 +56,11 @@ public sealed class ClusterClient : IDisposable
 
     /// <summary>Plans and starts a migration; answers once it is planned, or refuses with all reasons.</summary>
     public Task<MigrationView> MigrateAsync(MigrateRequest request, CancellationToken cancellationToken) =>
-        SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+        SendAsync<MigrationView>(HttpMethod.Post, "v1/migrations", JsonSerializer.Serialize(request, Json.Requests.Of<MigrateRequest>()), cancellationToken);
 
     /// <summary>What a migration would come to; nothing moves.</summary>
     public Task<GuestPlanView> PlanAsync(MigrateRequest request, CancellationToken cancellationToken) =>
-        SendAsync<GuestPlanView>(HttpMethod.Post, "v1/plans", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+        SendAsync<GuestPlanView>(HttpMethod.Post, "v1/plans", JsonSerializer.Serialize(request, Json.Requests.Of<MigrateRequest>()), cancellationToken);
 
     public Task<IReadOnlyList<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
         GetAsync<IReadOnlyList<MigrationView>>("v1/migrations", cancellationToken);
@@ -78,7 +78,7 @@ public sealed class ClusterClient : IDisposable
 
     /// <summary>Goes over what stands now and sets right what can be proved. <see cref="ErrorCodes.HostAnswers"/> for a host that is not dead.</summary>
     public Task<ReconcileView> ReconcileAsync(ReconcileRequest request, CancellationToken cancellationToken) =>
-        SendAsync<ReconcileView>(HttpMethod.Post, "v1/reconcile", JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+        SendAsync<ReconcileView>(HttpMethod.Post, "v1/reconcile", JsonSerializer.Serialize(request, Json.Requests.Of<ReconcileRequest>()), cancellationToken);
 
     /// <summary>Asks for cancellation; answers when it is recorded. <see cref="ErrorCodes.TooLate"/> once decided.</summary>
     public Task<MigrationView> CancelMigrationAsync(string id, CancellationToken cancellationToken) =>
@@ -87,12 +87,12 @@ public sealed class ClusterClient : IDisposable
     /// <summary>Has a migration keep to another bandwidth; answers when that is recorded. <see cref="ErrorCodes.NotInPreCopy"/> once its guest is paused.</summary>
     public Task<MigrationView> LimitMigrationAsync(string id, BandwidthRequest request, CancellationToken cancellationToken) =>
         SendAsync<MigrationView>(HttpMethod.Post, $"v1/migrations/{Uri.EscapeDataString(id)}/bandwidth",
-            JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+            JsonSerializer.Serialize(request, Json.Requests.Of<BandwidthRequest>()), cancellationToken);
 
     /// <summary>Has all outgoing transfers of a node keep to another bandwidth together, until its daemon starts again.</summary>
     public Task<NodeView> LimitNodeAsync(string node, BandwidthRequest request, CancellationToken cancellationToken) =>
         SendAsync<NodeView>(HttpMethod.Post, $"v1/nodes/{Uri.EscapeDataString(node)}/bandwidth",
-            JsonSerializer.Serialize(request, Json.Requests), cancellationToken);
+            JsonSerializer.Serialize(request, Json.Requests.Of<BandwidthRequest>()), cancellationToken);
 
     /// <summary>Whether a guest could go to a host now; nothing moves.</summary>
     public Task<CompatCheckView> CheckCompatAsync(string guest, string host, CancellationToken cancellationToken) =>
@@ -177,7 +177,7 @@ public sealed class ClusterClient : IDisposable
         string what;
         try
         {
-            if (await response.Content.ReadFromJsonAsync<T>(Json.Replies, cancellationToken) is { } reply) return reply;
+            if (await response.Content.ReadFromJsonAsync(Json.Replies.Of<T>(), cancellationToken) is { } reply) return reply;
             what = "an empty reply";
         }
         catch (JsonException error)
@@ -201,7 +201,7 @@ public sealed class ClusterClient : IDisposable
     {
         try
         {
-            if (await response.Content.ReadFromJsonAsync<ApiError>(Json.Replies, cancellationToken) is { Code: not null } error)
+            if (await response.Content.ReadFromJsonAsync(Json.Replies.Of<ApiError>(), cancellationToken) is { Code: not null } error)
                 return error;
         }
         catch (JsonException)

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -10,6 +12,9 @@ namespace MigrationCluster.Cli.Tests;
 /// <summary>Answers as a coordinator would, with what a test puts in: for rendering, errors and exit codes only.</summary>
 internal sealed class FakeCoordinator : IAsyncDisposable
 {
+    /// <summary>The form of the API, for whatever a test replies.</summary>
+    private static readonly JsonSerializerOptions Options = new(Json.Requests) { TypeInfoResolver = new DefaultJsonTypeInfoResolver() };
+
     private readonly WebApplication _app;
     private readonly List<(string Part, TaskCompletionSource Asked)> _awaited = [];
     private readonly Dictionary<string, Func<HttpContext, Task<IResult>>> _routes = [];
@@ -35,7 +40,7 @@ internal sealed class FakeCoordinator : IAsyncDisposable
 
     public FakeCoordinator On(string methodAndPath, object reply)
     {
-        _routes[methodAndPath] = _ => Task.FromResult(Results.Json(reply, Json.Requests));
+        _routes[methodAndPath] = _ => Task.FromResult(Results.Json(reply, Options));
         return this;
     }
 
@@ -45,7 +50,7 @@ internal sealed class FakeCoordinator : IAsyncDisposable
         var queue = new Queue<object>(replies);
         _routes[methodAndPath] = async context =>
         {
-            if (queue.TryDequeue(out var reply)) return Results.Json(reply, Json.Requests);
+            if (queue.TryDequeue(out var reply)) return Results.Json(reply, Options);
             await Task.Delay(Timeout.Infinite, context.RequestAborted);
             return Results.Empty;
         };
@@ -54,7 +59,7 @@ internal sealed class FakeCoordinator : IAsyncDisposable
 
     public FakeCoordinator Fails(string methodAndPath, int status, ApiError error)
     {
-        _routes[methodAndPath] = _ => Task.FromResult(Results.Json(error, Json.Requests, statusCode: status));
+        _routes[methodAndPath] = _ => Task.FromResult(Results.Json(error, Options, statusCode: status));
         return this;
     }
 

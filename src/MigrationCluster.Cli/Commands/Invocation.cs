@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using MigrationCluster.Api;
 using MigrationCluster.Cli.Rendering;
 
@@ -8,7 +9,7 @@ namespace MigrationCluster.Cli.Commands;
 /// <summary>One run of one command: where it writes, what it talks to, and how its failures become an exit code.</summary>
 public sealed class Invocation(ParseResult parse, Terminal terminal, Interruption interruption)
 {
-    private static readonly JsonSerializerOptions Indented = new(Api.Json.Replies) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Indented = new(Api.Json.Replies) { TypeInfoResolver = new DefaultJsonTypeInfoResolver(), WriteIndented = true };
 
     public ParseResult Parse { get; } = parse;
     public Terminal Terminal { get; } = terminal;

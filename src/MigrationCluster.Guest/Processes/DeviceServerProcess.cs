@@ -76,7 +76,7 @@ internal sealed class DeviceServerProcess : IAsyncDisposable
             string self = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no executable");
             var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardError = true };
             // Run as `dotnet mc-guest.dll` rather than by its own executable.
-            if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DeviceServerProcess).Assembly.Location);
+            if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mc-guest.dll"));
             foreach (string argument in device.Command is { } command ? ForeignArguments(command, socket) : OwnArguments(device, socket))
                 start.ArgumentList.Add(argument);
             try

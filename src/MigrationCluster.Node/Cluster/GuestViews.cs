@@ -24,7 +24,7 @@ public static class GuestViews
     public static GuestView Of(GuestRecord record, Inventory? owner, bool starting, string? migration)
     {
         var row = record.Row;
-        var spec = JsonSerializer.Deserialize<GuestSpec>(record.SpecJson, Json.Replies)!;
+        var spec = JsonSerializer.Deserialize(record.SpecJson, Json.Replies.Of<GuestSpec>())!;
         var hosted = owner?.Guests.FirstOrDefault(guest => guest.Guest == row.Guest);
         var groups = PeerToPeerGroups.Of(spec.Devices.Select(d => (d.Name, d.PeerToPeer ?? [])));
         return new GuestView(

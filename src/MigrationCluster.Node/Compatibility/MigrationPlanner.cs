@@ -20,7 +20,7 @@ public sealed class MigrationPlanner(IAgents agents, VersionQuestions questions,
     /// <summary>Reads the setup records of all devices of a running guest, and what its host offers, side by side.</summary>
     public async Task<PlannedGuest> ReadAsync(GuestRecord record, CancellationToken cancellationToken)
     {
-        var spec = JsonSerializer.Deserialize<GuestSpec>(record.SpecJson, Json.Replies)!;
+        var spec = JsonSerializer.Deserialize(record.SpecJson, Json.Replies.Of<GuestSpec>())!;
         var setup = agents.SetupAsync(record.Row.Owner, record.Row.Guest, cancellationToken);
         var offers = agents.OffersAsync(record.Row.Owner, cancellationToken);
         await Task.WhenAll(setup, offers);

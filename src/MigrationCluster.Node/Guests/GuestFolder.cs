@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MigrationCluster.Api;
+using MigrationCluster.Node.Hosting;
 using MigrationCluster.Protocol.Guests;
 
 namespace MigrationCluster.Node.Guests;
@@ -10,7 +11,6 @@ namespace MigrationCluster.Node.Guests;
 public sealed class GuestFolder(string path, string sysfs)
 {
     private const int TailLines = 12;
-    private static readonly JsonSerializerOptions Indented = new(Json.Requests) { WriteIndented = true };
 
     public string Path => path;
 
@@ -24,8 +24,8 @@ public sealed class GuestFolder(string path, string sysfs)
     {
         try
         {
-            return JsonSerializer.Deserialize<LaunchSpec>(
-                File.ReadAllText(System.IO.Path.Combine(path, GuestFiles.LaunchSpec)), Json.Replies);
+            return JsonSerializer.Deserialize(
+                File.ReadAllText(System.IO.Path.Combine(path, GuestFiles.LaunchSpec)), NodeJson.Indented.Of<LaunchSpec>());
         }
         catch (Exception error) when (error is IOException or JsonException)
         {
@@ -40,7 +40,7 @@ public sealed class GuestFolder(string path, string sysfs)
         Clear();
         if (File.Exists(Log)) File.Move(Log, Log + ".old", overwrite: true);
         string file = System.IO.Path.Combine(path, GuestFiles.LaunchSpec);
-        File.WriteAllText(file + ".tmp", JsonSerializer.Serialize(spec, Indented) + "\n");
+        File.WriteAllText(file + ".tmp", JsonSerializer.Serialize(spec, NodeJson.Indented.Of<LaunchSpec>()) + "\n");
         File.Move(file + ".tmp", file);
         KernelDevices.Create(spec, sysfs);
     }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using MigrationCluster.Api;
 using MigrationCluster.Devices.Native;
 using MigrationCluster.Protocol.Guests;
 using MigrationCluster.Protocol.Identity;
@@ -92,15 +93,15 @@ public sealed class DataDirectory : IDisposable
         string file = System.IO.Path.Combine(path, "node.json");
         if (!File.Exists(file))
         {
-            var made = new Identity(name.Value, Guid.NewGuid().ToString("n"));
-            File.WriteAllText(file + ".tmp", JsonSerializer.Serialize(made, Api.Json.Requests) + "\n");
+            var made = new DirectoryOwner(name.Value, Guid.NewGuid().ToString("n"));
+            File.WriteAllText(file + ".tmp", JsonSerializer.Serialize(made, NodeJson.Strict.Of<DirectoryOwner>()) + "\n");
             File.Move(file + ".tmp", file);
             return made.Id;
         }
 
         try
         {
-            var known = JsonSerializer.Deserialize<Identity>(File.ReadAllText(file), Api.Json.Requests)!;
+            var known = JsonSerializer.Deserialize(File.ReadAllText(file), NodeJson.Strict.Of<DirectoryOwner>())!;
             return known.Name == name.Value
                 ? known.Id
                 : throw new StartRefusedException($"data directory {path} belongs to node {known.Name}, not to {name}");
@@ -110,6 +111,6 @@ public sealed class DataDirectory : IDisposable
             throw new StartRefusedException($"{file}: {JsonErrors.Describe(error)}", inner: error);
         }
     }
-
-    private sealed record Identity(string Name, string Id);
 }
+
+internal sealed record DirectoryOwner(string Name, string Id);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using MigrationCluster.Devices.Faults;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Node.Actors;
@@ -45,7 +46,7 @@ public static class FailpointNames
     private static IEnumerable<string> Of(string scope, IEnumerable<string> events, IEnumerable<string> effects) =>
         events.SelectMany(name => Failpoints.Around(scope, name)).Concat(effects.Select(name => $"{scope}:effect:{name}"));
 
-    private static IEnumerable<string> EffectsOf<TEffect>() => typeof(TEffect).GetNestedTypes().Select(type => type.Name);
+    private static IEnumerable<string> EffectsOf<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicNestedTypes)] TEffect>() => typeof(TEffect).GetNestedTypes().Select(type => type.Name);
 
     /// <summary>Its own events, and of the agents' those that it journals in some phase.</summary>
     private static IEnumerable<string> Journaled()

@@ -11,7 +11,6 @@ public static class InventoryCommand
 {
     private const string Json = "json";
     private const string Text = "text";
-    private static readonly JsonSerializerOptions Indented = new(Api.Json.Replies) { WriteIndented = true };
 
     /// <summary>Drivers that bring migration to vfio-pci, by the kernel's names.</summary>
     private static readonly string[] VariantDrivers =
@@ -30,7 +29,7 @@ public static class InventoryCommand
         {
             var view = Of(new SysfsTree(parsed.GetRequiredValue(sysfs)).Read());
             Console.Out.Write(parsed.GetValue(output) == Json
-                ? JsonSerializer.Serialize(view, Indented) + "\n"
+                ? JsonSerializer.Serialize(view, NodeJson.Indented.Of<InventoryView>()) + "\n"
                 : Write(view));
             return 0;
         });

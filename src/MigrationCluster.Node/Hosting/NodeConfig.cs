@@ -59,7 +59,7 @@ public sealed record NodeConfig(
     {
         try
         {
-            return JsonSerializer.Deserialize<NodeConfig>(json, Json.Requests)
+            return JsonSerializer.Deserialize(json, NodeJson.Strict.Of<NodeConfig>())
                 ?? throw new StartRefusedException($"configuration file {path} holds null, not a configuration");
         }
         catch (JsonException error)

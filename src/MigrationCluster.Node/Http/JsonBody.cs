@@ -14,7 +14,7 @@ public static class JsonBody
     {
         try
         {
-            var value = await JsonSerializer.DeserializeAsync<T>(context.Request.Body, options, context.RequestAborted);
+            var value = await JsonSerializer.DeserializeAsync(context.Request.Body, options.Of<T>(), context.RequestAborted);
             return value is null ? Malformed("the body is null, not an object") : value;
         }
         catch (JsonException error)
@@ -38,7 +38,7 @@ public static class JsonBody
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/json; charset=utf-8";
-        await JsonSerializer.SerializeAsync(context.Response.Body, value, options, context.RequestAborted);
+        await JsonSerializer.SerializeAsync(context.Response.Body, value, options.Of<T>(), context.RequestAborted);
     }
 
     public static Task WriteAsync(HttpContext context, HttpRefusal refusal) =>

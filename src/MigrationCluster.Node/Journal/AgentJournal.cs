@@ -1,4 +1,3 @@
-using Dapper;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
 
@@ -33,12 +32,12 @@ public sealed class AgentJournal : IAgentJournal, IDisposable
     {
         _file = SqliteFile.Open(path, Schema);
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        _file.Write(durable: true, (db, tx) => db.Execute(
+        _file.Write(durable: true, db => db.Execute(
             """
-            UPDATE sqlite_sequence SET seq = max(seq + @Skip, @now) WHERE name = 'events';
+            UPDATE sqlite_sequence SET seq = max(seq + @Skip, @Now) WHERE name = 'events';
             INSERT INTO sqlite_sequence (name, seq)
-                SELECT 'events', @now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');
-            """, new { Skip, now }, tx));
+                SELECT 'events', @Now WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');
+            """, ("Skip", Skip), ("Now", now)));
     }
 
     public Task AppendedAsync(CancellationToken cancellationToken) =>
@@ -46,29 +45,29 @@ public sealed class AgentJournal : IAgentJournal, IDisposable
 
     public void Append(MigrationId migration, Side side, IReadOnlyList<AgentEvent> events)
     {
-        _file.Write(events.Any(e => e.Durable), (db, tx) => db.Execute(
+        _file.Write(events.Any(e => e.Durable), db => events.Sum(e => db.Execute(
             "INSERT INTO events (migration, side, body) VALUES (@Migration, @Side, @Body)",
-            events.Select(e => new { Migration = migration.Value, Side = (int)side, Body = WireJson.Write(e) }), tx));
+            ("Migration", migration.Value), ("Side", (int)side), ("Body", WireJson.Write(e)))));
         Interlocked.Exchange(ref _appended, NewSignal()).SetResult();
     }
 
     public IReadOnlyList<NumberedAgentEvent> ReadAfter(long number, int max) =>
-        Select("number > @number ORDER BY number LIMIT @max", new { number, max });
+        Select("number > @Number ORDER BY number LIMIT @Max", ("Number", number), ("Max", max));
 
     public IReadOnlyList<NumberedAgentEvent> ReadMigration(MigrationId migration, Side side) =>
-        Select("migration = @Migration AND side = @Side ORDER BY number", new { Migration = migration.Value, Side = (int)side });
+        Select("migration = @Migration AND side = @Side ORDER BY number", ("Migration", migration.Value), ("Side", (int)side));
 
     public IReadOnlyList<(MigrationId Migration, Side Side)> ListMigrations() =>
-        [.. _file.Read(db => db.Query<(string Migration, long Side)>(
-                "SELECT migration, side FROM events GROUP BY migration, side ORDER BY MIN(number)"))
-            .Select(row => (new MigrationId(row.Migration), (Side)row.Side))];
+        _file.Read(db => db.Query(
+            "SELECT migration, side FROM events GROUP BY migration, side ORDER BY MIN(number)",
+            row => (new MigrationId(row.GetString(0)), (Side)row.GetInt32(1))));
 
     public void Dispose() => _file.Dispose();
 
-    private NumberedAgentEvent[] Select(string where, object parameters) =>
-        [.. _file.Read(db => db.Query<(long Number, long Side, string Body)>(
-                $"SELECT number, side, body FROM events WHERE {where}", parameters))
-            .Select(row => new NumberedAgentEvent(row.Number, (Side)row.Side, WireJson.Read<AgentEvent>(row.Body)))];
+    private NumberedAgentEvent[] Select(string where, params (string Name, object? Value)[] values) =>
+        [.. _file.Read(db => db.Query(
+                $"SELECT number, side, body FROM events WHERE {where}", row => (row.GetInt64(0), (Side)row.GetInt32(1), row.GetString(2)), values))
+            .Select(row => new NumberedAgentEvent(row.Item1, row.Item2, WireJson.Read<AgentEvent>(row.Item3)))];
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

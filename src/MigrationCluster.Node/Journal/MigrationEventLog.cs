@@ -36,7 +36,7 @@ public sealed class MigrationEventLog(IMigrationJournal journal, MigrationId mig
             ? throw new FencedOutException(migration, fence.Term, took.Term)
             : e;
 
-    private static JournalEntry ToEntry(CoordinatorEvent e) => new(StepName.Of(e), JsonSerializer.Serialize(e, WireJson.Options));
+    private static JournalEntry ToEntry(CoordinatorEvent e) => new(StepName.Of(e), WireJson.Write(e));
 
     private static bool IsDurable(CoordinatorEvent e) => e switch
     {

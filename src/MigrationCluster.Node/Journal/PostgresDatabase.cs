@@ -1,4 +1,3 @@
-using Dapper;
 using MigrationCluster.Node.Actors;
 using Npgsql;
 
@@ -20,7 +19,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     private static readonly string[] Steps =
     [
         $"""
-        CREATE TABLE {GuestColumns.Schema};
+        CREATE TABLE {GuestTable.Schema};
         CREATE TABLE journal (
             number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, migration TEXT NOT NULL, epoch BIGINT NOT NULL,
             term BIGINT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
@@ -90,12 +89,12 @@ internal sealed class PostgresDatabase : IAsyncDisposable
 
     /// <summary>One transaction, rolled back when <paramref name="body"/> throws.</summary>
     public Task<T> TransactAsync<T>(
-        bool durable, Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> body, CancellationToken cancellationToken) =>
+        bool durable, Func<NpgsqlConnection, Task<T>> body, CancellationToken cancellationToken) =>
         RunAsync(async db =>
         {
             await using var tx = await db.BeginTransactionAsync(cancellationToken);
-            if (!durable) await db.ExecuteAsync("SET LOCAL synchronous_commit = off", transaction: tx);
-            var result = await body(db, tx);
+            if (!durable) await db.ExecuteAsync("SET LOCAL synchronous_commit = off");
+            var result = await body(db);
             await tx.CommitAsync(cancellationToken);
             return result;
         }, cancellationToken);
@@ -143,17 +142,15 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     {
         using var db = _source.OpenConnection();
         using var tx = db.BeginTransaction();
-        db.Execute("SELECT pg_advisory_xact_lock(@SchemaLock)", new { SchemaLock }, tx);
-        db.Execute(
-            "CREATE SCHEMA IF NOT EXISTS migration_cluster; CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)",
-            transaction: tx);
-        int found = db.ExecuteScalar<int?>("SELECT max(version) FROM schema_version", transaction: tx) ?? 0;
+        db.Execute("SELECT pg_advisory_xact_lock(@SchemaLock)", ("SchemaLock", SchemaLock));
+        db.Execute("CREATE SCHEMA IF NOT EXISTS migration_cluster; CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
+        int found = db.Query("SELECT COALESCE(max(version), 0) FROM schema_version", row => row.GetInt32(0)).Single();
         if (found > SchemaVersion)
             throw new IOException($"{_where} was made by a later release (schema {found}, here {SchemaVersion}): upgrade mc-node");
         for (int version = found + 1; version <= SchemaVersion; version++)
         {
-            db.Execute(Steps[version - 1], transaction: tx);
-            db.Execute("INSERT INTO schema_version (version) VALUES (@version)", new { version }, tx);
+            db.Execute(Steps[version - 1]);
+            db.Execute("INSERT INTO schema_version (version) VALUES (@Version)", ("Version", version));
         }
 
         tx.Commit();

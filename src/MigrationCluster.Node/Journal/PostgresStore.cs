@@ -1,4 +1,4 @@
-using Dapper;
+using System.Data.Common;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Identity;
 using Npgsql;
@@ -54,12 +54,11 @@ public sealed class PostgresStore : IEngine
     }
 
     public async ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
-        (await _database.RunAsync(db => db.QuerySingleOrDefaultAsync<GuestColumns>(
-            "SELECT * FROM guests WHERE guest = @Value", new { guest.Value }), cancellationToken))?.ToRecord();
+        (await _database.RunAsync(db => db.QueryAsync(
+            $"{GuestTable.Select} WHERE guest = @Guest", GuestTable.Read, ("Guest", guest.Value)), cancellationToken)).SingleOrDefault();
 
     async ValueTask<IReadOnlyList<GuestRecord>> IGuestRows.ListAsync(CancellationToken cancellationToken) =>
-        [.. (await _database.RunAsync(db => db.QueryAsync<GuestColumns>("SELECT * FROM guests ORDER BY guest COLLATE \"C\""), cancellationToken))
-            .Select(row => row.ToRecord())];
+        await _database.RunAsync(db => db.QueryAsync($"{GuestTable.Select} ORDER BY guest COLLATE \"C\"", GuestTable.Read), cancellationToken);
 
     public async ValueTask<bool> CompareAndSwapAsync(
         GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken)
@@ -75,26 +74,9 @@ public sealed class PostgresStore : IEngine
         }
     }
 
-    private static Task<int> SwapAsync(NpgsqlConnection db, GuestRecord? expected, GuestRecord next)
-    {
-        var values = new DynamicParameters(GuestColumns.Of(next));
-        if (expected is null)
-            return db.ExecuteAsync(
-                "INSERT INTO guests (guest, owner, epoch, decision, attempt, destination, spec, placement) VALUES " +
-                "(@Guest, @Owner, @Epoch, @Decision, @Attempt, @Destination, @Spec, @Placement) ON CONFLICT DO NOTHING", values);
-        var from = GuestColumns.Of(expected);
-        values.AddDynamicParams(new
-        {
-            FromOwner = from.Owner,
-            FromEpoch = from.Epoch,
-            FromDecision = from.Decision,
-            FromAttempt = from.Attempt,
-            FromDestination = from.Destination,
-            FromSpec = from.Spec,
-            FromPlacement = from.Placement,
-        });
-        return db.ExecuteAsync(Swap, values);
-    }
+    private static Task<int> SwapAsync(NpgsqlConnection db, GuestRecord? expected, GuestRecord next) => expected is null
+        ? db.ExecuteAsync($"INSERT {GuestTable.Into} ON CONFLICT DO NOTHING", GuestTable.Values(next))
+        : db.ExecuteAsync(Swap, [.. GuestTable.Values(next), .. GuestTable.Values(expected, "From")]);
 
     public async ValueTask AppendAsync(
         MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable, CancellationToken cancellationToken)
@@ -114,107 +96,104 @@ public sealed class PostgresStore : IEngine
     private Task<int> AppendAsync(
         Guid append, MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable,
         CancellationToken cancellationToken) =>
-        _database.TransactAsync(durable, async (db, tx) =>
+        _database.TransactAsync(durable, async db =>
         {
-            var current = new Term((ulong)(await db.ExecuteScalarAsync<long?>(
-                "SELECT term FROM terms WHERE migration = @Value FOR UPDATE", new { migration.Value }, tx) ?? 0));
+            var current = (await db.QueryAsync(
+                "SELECT term FROM terms WHERE migration = @Migration FOR UPDATE", row => new Term((ulong)row.GetInt64(0)),
+                ("Migration", migration.Value))).SingleOrDefault();
             if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
-            if (await db.ExecuteScalarAsync<bool>("SELECT EXISTS (SELECT 1 FROM journal WHERE append = @append)", new { append }, tx)) return 0;
-            int found = await db.ExecuteScalarAsync<int>(
-                "SELECT COUNT(*)::int FROM journal WHERE migration = @Value", new { migration.Value }, tx);
+            var (here, found) = (await db.QueryAsync(
+                "SELECT COALESCE(bool_or(append = @Append), false), COUNT(*)::int FROM journal WHERE migration = @Migration",
+                row => (row.GetBoolean(0), row.GetInt32(1)), ("Append", append), ("Migration", migration.Value))).Single();
+            if (here) return 0;
             if (found != after) throw new JournalChangedException(migration, after, found);
             return await db.ExecuteAsync(
                 """
                 INSERT INTO journal (migration, epoch, term, type, body, append)
-                SELECT @Migration, @Epoch, @Term, type, body, @append
+                SELECT @Migration, @Epoch, @Term, type, body, @Append
                 FROM unnest(@Types, @Bodies) WITH ORDINALITY AS entries (type, body, place) ORDER BY place
                 """,
-                new
-                {
-                    append,
-                    Migration = migration.Value,
-                    Epoch = (long)fence.Epoch.Value,
-                    Term = (long)fence.Term.Value,
-                    Types = entries.Select(entry => entry.Type).ToArray(),
-                    Bodies = entries.Select(entry => entry.Body).ToArray(),
-                },
-                tx);
+                ("Append", append), ("Migration", migration.Value), ("Epoch", (long)fence.Epoch.Value), ("Term", (long)fence.Term.Value),
+                ("Types", entries.Select(entry => entry.Type).ToArray()), ("Bodies", entries.Select(entry => entry.Body).ToArray()));
         }, cancellationToken);
 
     public async ValueTask<IReadOnlyList<JournalEntry>> ReadAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        [.. await _database.RunAsync(db => db.QueryAsync<JournalEntry>(
-            "SELECT type, body FROM journal WHERE migration = @Value ORDER BY number", new { migration.Value }), cancellationToken)];
+        await _database.RunAsync(db => db.QueryAsync(
+            "SELECT type, body FROM journal WHERE migration = @Migration ORDER BY number",
+            row => new JournalEntry(row.GetString(0), row.GetString(1)), ("Migration", migration.Value)), cancellationToken);
 
     async ValueTask<IReadOnlyList<MigrationId>> IMigrationJournal.ListAsync(CancellationToken cancellationToken) =>
-        [.. (await _database.RunAsync(db => db.QueryAsync<string>(
-            "SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)"), cancellationToken)).Select(id => new MigrationId(id))];
+        await _database.RunAsync(db => db.QueryAsync(
+            "SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)", ReadId), cancellationToken);
 
     /// <remarks>An answer that was lost costs a term and nothing else: the next try takes a higher one.</remarks>
     public async ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        new((ulong)await _database.RunAsync(db => db.ExecuteScalarAsync<long>(
-            "INSERT INTO terms (migration, term, coordinator) VALUES (@Value, 1, @_me) " +
-            "ON CONFLICT (migration) DO UPDATE SET term = terms.term + 1, coordinator = @_me RETURNING term",
-            new { migration.Value, _me }), cancellationToken));
+        (await _database.RunAsync(db => db.QueryAsync(
+            "INSERT INTO terms (migration, term, coordinator) VALUES (@Migration, 1, @Me) " +
+            "ON CONFLICT (migration) DO UPDATE SET term = terms.term + 1, coordinator = @Me RETURNING term",
+            row => new Term((ulong)row.GetInt64(0)), ("Migration", migration.Value), ("Me", _me)), cancellationToken)).Single();
 
     public async ValueTask<Tenure> RenewAsync(
         IReadOnlyCollection<MigrationId> mine, string? address, TimeSpan lease, CancellationToken cancellationToken) =>
-        await _database.TransactAsync(durable: true, async (db, tx) =>
+        await _database.TransactAsync(durable: true, async db =>
         {
             string[] ids = [.. mine.Select(id => id.Value)];
             await db.ExecuteAsync(
-                "INSERT INTO coordinators (id, address, expires) VALUES (@_me, @address, clock_timestamp() + @lease) " +
-                "ON CONFLICT (id) DO UPDATE SET address = excluded.address, expires = excluded.expires", new { _me, address, lease }, tx);
-            var taken = await db.QueryAsync<(string Migration, long Term)>(Orphans, new { Me = _me, Mine = ids }, tx);
-            var lost = ids.Length == 0 ? [] : await db.QueryAsync<string>(
-                "SELECT migration FROM terms WHERE migration = ANY (@ids) AND coordinator <> @_me", new { ids, _me }, tx);
-            return new Tenure(
-                [.. taken.Select(row => (new MigrationId(row.Migration), new Term((ulong)row.Term)))],
-                [.. lost.Select(id => new MigrationId(id))]);
+                "INSERT INTO coordinators (id, address, expires) VALUES (@Me, @Address, clock_timestamp() + @Lease) " +
+                "ON CONFLICT (id) DO UPDATE SET address = excluded.address, expires = excluded.expires",
+                ("Me", _me), ("Address", address), ("Lease", lease));
+            var taken = await db.QueryAsync(
+                Orphans, row => (new MigrationId(row.GetString(0)), new Term((ulong)row.GetInt64(1))), ("Me", _me), ("Mine", ids));
+            var lost = ids.Length == 0 ? [] : await db.QueryAsync(
+                "SELECT migration FROM terms WHERE migration = ANY (@Mine) AND coordinator <> @Me", ReadId, ("Mine", ids), ("Me", _me));
+            return new Tenure(taken, lost);
         }, cancellationToken);
 
     public async ValueTask ResignAsync(CancellationToken cancellationToken) => await _database.RunAsync(
         db => db.ExecuteAsync(
-            $"UPDATE coordinators SET expires = clock_timestamp() WHERE id = @_me; NOTIFY {PostgresDatabase.Channel}", new { _me }), cancellationToken);
+            $"UPDATE coordinators SET expires = clock_timestamp() WHERE id = @Me; NOTIFY {PostgresDatabase.Channel}", ("Me", _me)), cancellationToken);
 
     public Task ToldAsync(CancellationToken cancellationToken) => Volatile.Read(ref _told).Task.WaitAsync(cancellationToken);
 
     public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) => await _database.RunAsync(
-        db => db.ExecuteAsync("UPDATE terms SET ended = true WHERE migration = @Value", new { migration.Value }), cancellationToken);
+        db => db.ExecuteAsync("UPDATE terms SET ended = true WHERE migration = @Migration", ("Migration", migration.Value)), cancellationToken);
 
     public async ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        await _database.RunAsync(db => db.ExecuteScalarAsync<string?>(
-            "SELECT address FROM terms JOIN coordinators ON id = coordinator WHERE migration = @Value AND expires > clock_timestamp()",
-            new { migration.Value }), cancellationToken);
+        (await _database.RunAsync(db => db.QueryAsync(
+            "SELECT address FROM terms JOIN coordinators ON id = coordinator WHERE migration = @Migration AND expires > clock_timestamp()",
+            row => row.TextOrNull(0), ("Migration", migration.Value)), cancellationToken)).SingleOrDefault();
 
     public async ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken)
     {
-        var admitted = await _database.RunAsync(async db => (await db.QueryAsync<MemberColumns>(
+        var admitted = await _database.RunAsync(async db => (await db.QueryAsync(
             """
             WITH admitted AS (
                 INSERT INTO members (name, node_id, address, wire_version) VALUES (@Name, @NodeId, @Address, @WireVersion)
                 ON CONFLICT (name) DO UPDATE SET address = @Address, wire_version = @WireVersion WHERE members.node_id = @NodeId
-                RETURNING name, node_id AS nodeid, address, wire_version AS wireversion)
+                RETURNING name, node_id, address, wire_version)
             SELECT * FROM admitted
             UNION ALL
             SELECT name, node_id, address, wire_version FROM members WHERE name = @Name AND node_id <> @NodeId
             """,
-            new { Name = member.Name.Value, member.NodeId, member.Address, member.WireVersion })).Single().ToMember(), cancellationToken);
+            ReadMember, ("Name", member.Name.Value), ("NodeId", member.NodeId), ("Address", member.Address),
+            ("WireVersion", member.WireVersion))).Single(), cancellationToken);
         return admitted.NodeId == member.NodeId ? null : admitted;
     }
 
     async ValueTask<IReadOnlyList<Member>> IMembership.ListAsync(CancellationToken cancellationToken) =>
-        [.. (await _database.RunAsync(db => db.QueryAsync<MemberColumns>(
-            "SELECT name, node_id AS nodeid, address, wire_version AS wireversion FROM members ORDER BY name COLLATE \"C\""), cancellationToken))
-            .Select(row => row.ToMember())];
+        await _database.RunAsync(db => db.QueryAsync(
+            "SELECT name, node_id, address, wire_version FROM members ORDER BY name COLLATE \"C\"", ReadMember), cancellationToken);
 
     public async ValueTask<long> ReadAsync(HostName agent, CancellationToken cancellationToken) =>
-        await _database.RunAsync(db => db.ExecuteScalarAsync<long?>(
-            "SELECT number FROM cursors WHERE coordinator = @_me AND agent = @Value", new { _me, agent.Value }), cancellationToken) ?? 0;
+        (await _database.RunAsync(db => db.QueryAsync(
+            "SELECT number FROM cursors WHERE coordinator = @Me AND agent = @Agent", row => row.GetInt64(0),
+            ("Me", _me), ("Agent", agent.Value)), cancellationToken)).SingleOrDefault();
 
     public async ValueTask MoveAsync(HostName agent, long number, CancellationToken cancellationToken) =>
-        await _database.TransactAsync(durable: false, (db, tx) => db.ExecuteAsync(
-            "INSERT INTO cursors (coordinator, agent, number) VALUES (@_me, @Value, @number) " +
-            "ON CONFLICT (coordinator, agent) DO UPDATE SET number = @number", new { _me, agent.Value, number }, tx), cancellationToken);
+        await _database.TransactAsync(durable: false, db => db.ExecuteAsync(
+            "INSERT INTO cursors (coordinator, agent, number) VALUES (@Me, @Agent, @Number) " +
+            "ON CONFLICT (coordinator, agent) DO UPDATE SET number = @Number", ("Me", _me), ("Agent", agent.Value), ("Number", number)),
+            cancellationToken);
 
     /// <remarks>Whoever holds it under several names disposes of it as often.</remarks>
     public async ValueTask DisposeAsync()
@@ -228,8 +207,7 @@ public sealed class PostgresStore : IEngine
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private sealed record MemberColumns(string Name, string NodeId, string Address, int WireVersion)
-    {
-        public Member ToMember() => new(new HostName(Name), NodeId, Address, WireVersion);
-    }
+    private static Member ReadMember(DbDataReader row) => new(new HostName(row.GetString(0)), row.GetString(1), row.GetString(2), row.GetInt32(3));
+
+    private static MigrationId ReadId(DbDataReader row) => new(row.GetString(0));
 }

@@ -1,4 +1,3 @@
-using Dapper;
 using Microsoft.Data.Sqlite;
 
 namespace MigrationCluster.Node.Journal;
@@ -53,7 +52,7 @@ public sealed class SqliteFile : IDisposable
 
     /// <summary>Runs one transaction; rolls back when <paramref name="body"/> throws.</summary>
     /// <exception cref="IOException">the file could not be written; whether the transaction took place is unknown.</exception>
-    public T Write<T>(bool durable, Func<SqliteConnection, SqliteTransaction, T> body) => Locked(db =>
+    public T Write<T>(bool durable, Func<SqliteConnection, T> body) => Locked(db =>
     {
         if (durable != _full)
         {
@@ -64,7 +63,7 @@ public sealed class SqliteFile : IDisposable
         using var transaction = db.BeginTransaction();
         try
         {
-            var result = body(db, transaction);
+            var result = body(db);
             transaction.Commit();
             return result;
         }
@@ -100,14 +99,14 @@ public sealed class SqliteFile : IDisposable
     private void Create(IReadOnlyList<string> steps)
     {
         int version = steps.Count;
-        int found = (int)_connection.ExecuteScalar<long>("PRAGMA user_version");
+        int found = _connection.Query("PRAGMA user_version", row => row.GetInt32(0)).Single();
         if (found > version)
             throw new IOException($"{Path} was written by a later release (format {found}, here {version}): upgrade mc-node");
         if (found == version) return;
-        Write(durable: true, (connection, transaction) =>
+        Write(durable: true, db =>
         {
-            foreach (string step in steps.Skip(found)) connection.Execute(step, transaction: transaction);
-            return connection.Execute($"PRAGMA user_version = {version}", transaction: transaction);
+            foreach (string step in steps.Skip(found)) db.Execute(step);
+            return db.Execute($"PRAGMA user_version = {version}");
         });
     }
 }

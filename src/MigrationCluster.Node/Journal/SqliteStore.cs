@@ -1,4 +1,4 @@
-using Dapper;
+using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Identity;
@@ -17,7 +17,7 @@ public sealed class SqliteStore(string path)
     : IEngine
 {
     private const string Schema = $"""
-        CREATE TABLE {GuestColumns.Schema};
+        CREATE TABLE {GuestTable.Schema};
         CREATE TABLE journal (
             number INTEGER PRIMARY KEY AUTOINCREMENT, migration TEXT NOT NULL, epoch INTEGER NOT NULL,
             term INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL);
@@ -34,20 +34,17 @@ public sealed class SqliteStore(string path)
     private readonly SqliteFile _file = SqliteFile.Open(path, Schema, Endings);
 
     public ValueTask<GuestRecord?> ReadAsync(GuestName guest, CancellationToken cancellationToken) =>
-        new(_file.Read(db => ReadGuest(db, null, guest)));
+        new(_file.Read(db => ReadGuest(db, guest)));
 
     ValueTask<IReadOnlyList<GuestRecord>> IGuestRows.ListAsync(CancellationToken cancellationToken) =>
-        new([.. _file.Read(db => db.Query<GuestColumns>("SELECT * FROM guests ORDER BY guest")).Select(row => row.ToRecord())]);
+        new(_file.Read(db => db.Query($"{GuestTable.Select} ORDER BY guest", GuestTable.Read)));
 
     public ValueTask<bool> CompareAndSwapAsync(
         GuestRecord? expected, GuestRecord next, CancellationToken cancellationToken) =>
-        new(_file.Write(durable: true, (db, tx) =>
+        new(_file.Write(durable: true, db =>
         {
-            if (ReadGuest(db, tx, next.Row.Guest) != expected) return false;
-            db.Execute(
-                "INSERT OR REPLACE INTO guests (guest, owner, epoch, decision, attempt, destination, spec, placement) " +
-                "VALUES (@Guest, @Owner, @Epoch, @Decision, @Attempt, @Destination, @Spec, @Placement)",
-                GuestColumns.Of(next), tx);
+            if (ReadGuest(db, next.Row.Guest) != expected) return false;
+            db.Execute($"INSERT OR REPLACE {GuestTable.Into}", GuestTable.Values(next));
             return true;
         }));
 
@@ -55,48 +52,41 @@ public sealed class SqliteStore(string path)
         MigrationId migration, Fence fence, int after, IReadOnlyList<JournalEntry> entries, bool durable,
         CancellationToken cancellationToken)
     {
-        _file.Write(durable, (db, tx) =>
+        _file.Write(durable, db =>
         {
-            var current = ReadTerm(db, tx, migration);
+            var current = ReadTerm(db, migration);
             if (fence.Term < current) throw new FencedOutException(migration, fence.Term, current);
-            int found = db.ExecuteScalar<int>("SELECT COUNT(*) FROM journal WHERE migration = @Value", new { migration.Value }, tx);
+            int found = db.Query(
+                "SELECT COUNT(*) FROM journal WHERE migration = @Migration", row => row.GetInt32(0), ("Migration", migration.Value)).Single();
             if (found != after) throw new JournalChangedException(migration, after, found);
-            return db.Execute(
+            return entries.Sum(entry => db.Execute(
                 "INSERT INTO journal (migration, epoch, term, type, body) VALUES (@Migration, @Epoch, @Term, @Type, @Body)",
-                entries.Select(entry => new
-                {
-                    Migration = migration.Value,
-                    Epoch = (long)fence.Epoch.Value,
-                    Term = (long)fence.Term.Value,
-                    entry.Type,
-                    entry.Body,
-                }),
-                tx);
+                ("Migration", migration.Value), ("Epoch", (long)fence.Epoch.Value), ("Term", (long)fence.Term.Value),
+                ("Type", entry.Type), ("Body", entry.Body)));
         });
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<IReadOnlyList<JournalEntry>> ReadAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        new([.. _file.Read(db => db.Query<JournalEntry>(
-            "SELECT type, body FROM journal WHERE migration = @Value ORDER BY number", new { migration.Value }))]);
+        new(_file.Read(db => db.Query(
+            "SELECT type, body FROM journal WHERE migration = @Migration ORDER BY number",
+            row => new JournalEntry(row.GetString(0), row.GetString(1)), ("Migration", migration.Value))));
 
     ValueTask<IReadOnlyList<MigrationId>> IMigrationJournal.ListAsync(CancellationToken cancellationToken) =>
-        new([.. _file.Read(db => db.Query<string>("SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)"))
-            .Select(id => new MigrationId(id))]);
+        new(_file.Read(db => db.Query("SELECT migration FROM journal GROUP BY migration ORDER BY MIN(number)", ReadId)));
 
     public ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        new(_file.Write(durable: true, (db, tx) => RaiseTerm(db, tx, migration)));
+        new(_file.Write(durable: true, db => RaiseTerm(db, migration)));
 
     /// <remarks>There is one coordinator: what has not ended and is not in its hands was in those of its earlier run.</remarks>
     public ValueTask<Tenure> RenewAsync(
         IReadOnlyCollection<MigrationId> mine, string? address, TimeSpan lease, CancellationToken cancellationToken)
     {
-        var orphans = _file.Read(db => db.Query<string>("SELECT migration FROM terms WHERE ended = 0 ORDER BY rowid"))
-            .Select(id => new MigrationId(id)).Except(mine).ToList();
+        var orphans = _file.Read(db => db.Query("SELECT migration FROM terms WHERE ended = 0 ORDER BY rowid", ReadId)).Except(mine).ToList();
         return new(new Tenure(
             orphans.Count == 0
                 ? []
-                : _file.Write(durable: true, (db, tx) => orphans.Select(id => (id, RaiseTerm(db, tx, id))).ToList()),
+                : _file.Write(durable: true, db => orphans.Select(id => (id, RaiseTerm(db, id))).ToList()),
             []));
     }
 
@@ -107,37 +97,36 @@ public sealed class SqliteStore(string path)
 
     public ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken)
     {
-        _file.Write(durable: false, (db, tx) =>
-            db.Execute("UPDATE terms SET ended = 1 WHERE migration = @Value", new { migration.Value }, tx));
+        _file.Write(durable: false, db => db.Execute("UPDATE terms SET ended = 1 WHERE migration = @Migration", ("Migration", migration.Value)));
         return ValueTask.CompletedTask;
     }
 
     public ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) => new((string?)null);
 
     public ValueTask<Member?> AdmitAsync(Member member, CancellationToken cancellationToken) =>
-        new(_file.Write(durable: true, (db, tx) =>
+        new(_file.Write(durable: true, db =>
         {
-            var known = Members(db, tx).FirstOrDefault(other => other.Name == member.Name);
+            var known = Members(db).FirstOrDefault(other => other.Name == member.Name);
             if (known is not null && known.NodeId != member.NodeId) return known;
             if (known != member)
                 db.Execute(
                     "INSERT OR REPLACE INTO members (name, node_id, address, wire_version) " +
                     "VALUES (@Name, @NodeId, @Address, @WireVersion)",
-                    new { Name = member.Name.Value, member.NodeId, member.Address, member.WireVersion }, tx);
+                    ("Name", member.Name.Value), ("NodeId", member.NodeId), ("Address", member.Address), ("WireVersion", member.WireVersion));
             return null;
         }));
 
     ValueTask<IReadOnlyList<Member>> IMembership.ListAsync(CancellationToken cancellationToken) =>
-        new(_file.Read(db => Members(db, null)));
+        new(_file.Read(Members));
 
     public ValueTask<long> ReadAsync(HostName agent, CancellationToken cancellationToken) =>
-        new(_file.Read(db => db.ExecuteScalar<long>(
-            "SELECT COALESCE(MAX(number), 0) FROM cursors WHERE agent = @Value", new { agent.Value })));
+        new(_file.Read(db => db.Query(
+            "SELECT COALESCE(MAX(number), 0) FROM cursors WHERE agent = @Agent", row => row.GetInt64(0), ("Agent", agent.Value)).Single()));
 
     public ValueTask MoveAsync(HostName agent, long number, CancellationToken cancellationToken)
     {
-        _file.Write(durable: false, (db, tx) => db.Execute(
-            "INSERT OR REPLACE INTO cursors (agent, number) VALUES (@Value, @number)", new { agent.Value, number }, tx));
+        _file.Write(durable: false, db => db.Execute(
+            "INSERT OR REPLACE INTO cursors (agent, number) VALUES (@Agent, @Number)", ("Agent", agent.Value), ("Number", number)));
         return ValueTask.CompletedTask;
     }
 
@@ -147,25 +136,24 @@ public sealed class SqliteStore(string path)
         return ValueTask.CompletedTask;
     }
 
-    private static GuestRecord? ReadGuest(SqliteConnection db, SqliteTransaction? tx, GuestName guest) =>
-        db.QuerySingleOrDefault<GuestColumns>("SELECT * FROM guests WHERE guest = @Value", new { guest.Value }, tx) is { } row
-            ? row.ToRecord()
-            : null;
+    private static GuestRecord? ReadGuest(SqliteConnection db, GuestName guest) =>
+        db.Query($"{GuestTable.Select} WHERE guest = @Guest", GuestTable.Read, ("Guest", guest.Value)).SingleOrDefault();
 
-    private static Term RaiseTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration)
+    private static Term RaiseTerm(SqliteConnection db, MigrationId migration)
     {
         db.Execute(
-            "INSERT INTO terms (migration, term) VALUES (@Value, 1) ON CONFLICT (migration) DO UPDATE SET term = term + 1",
-            new { migration.Value }, tx);
-        return ReadTerm(db, tx, migration);
+            "INSERT INTO terms (migration, term) VALUES (@Migration, 1) ON CONFLICT (migration) DO UPDATE SET term = term + 1",
+            ("Migration", migration.Value));
+        return ReadTerm(db, migration);
     }
 
-    private static Term ReadTerm(SqliteConnection db, SqliteTransaction tx, MigrationId migration) =>
-        new((ulong)db.ExecuteScalar<long>(
-            "SELECT COALESCE(MAX(term), 0) FROM terms WHERE migration = @Value", new { migration.Value }, tx));
+    private static Term ReadTerm(SqliteConnection db, MigrationId migration) => db.Query(
+        "SELECT COALESCE(MAX(term), 0) FROM terms WHERE migration = @Migration", row => new Term((ulong)row.GetInt64(0)),
+        ("Migration", migration.Value)).Single();
 
-    private static Member[] Members(SqliteConnection db, SqliteTransaction? tx) =>
-        [.. db.Query<(string Name, string NodeId, string Address, long WireVersion)>(
-                "SELECT name, node_id, address, wire_version FROM members ORDER BY name", transaction: tx)
-            .Select(row => new Member(new HostName(row.Name), row.NodeId, row.Address, (int)row.WireVersion))];
+    private static IReadOnlyList<Member> Members(SqliteConnection db) => db.Query(
+        "SELECT name, node_id, address, wire_version FROM members ORDER BY name",
+        row => new Member(new HostName(row.GetString(0)), row.GetString(1), row.GetString(2), row.GetInt32(3)));
+
+    private static MigrationId ReadId(DbDataReader row) => new(row.GetString(0));
 }

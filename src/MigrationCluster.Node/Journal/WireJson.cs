@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using MigrationCluster.Api;
 using MigrationCluster.Protocol.Identity;
 
 namespace MigrationCluster.Node.Journal;
@@ -21,7 +22,6 @@ public static class WireJson
         TypeInfoResolver = WireJsonContext.Default,
         Converters =
         {
-            new JsonStringEnumConverter(),
             new Text<GuestName>(text => GuestName.Parse(text), name => name.Value),
             new Text<HostName>(text => HostName.Parse(text), name => name.Value),
             new Text<DeviceName>(text => DeviceName.Parse(text), name => name.Value),
@@ -31,11 +31,11 @@ public static class WireJson
         },
     };
 
-    public static string Write<T>(T value) => JsonSerializer.Serialize(value, Options);
+    public static string Write<T>(T value) => JsonSerializer.Serialize(value, Options.Of<T>());
 
     /// <exception cref="JsonException">no <typeparamref name="T"/>; says where.</exception>
     public static T Read<T>(string json) =>
-        JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException($"null is no {typeof(T).Name}");
+        JsonSerializer.Deserialize(json, Options.Of<T>()) ?? throw new JsonException($"null is no {typeof(T).Name}");
 
     private sealed class Text<T>(Func<string, T> parse, Func<T, string> format) : JsonConverter<T>
     {

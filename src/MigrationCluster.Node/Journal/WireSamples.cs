@@ -1,5 +1,6 @@
-using System.Reflection;
-using System.Text.Json.Serialization;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using MigrationCluster.Api;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
@@ -25,32 +26,39 @@ public static class WireSamples
         foreach (var e in CoordinatorEvents) WireJson.Read<CoordinatorEvent>(WireJson.Write(e));
     }
 
-    private static IEnumerable<T> Family<T>() =>
-        typeof(T).GetCustomAttributes<JsonDerivedTypeAttribute>().Select(member => (T)Make(member.DerivedType));
+    private static IEnumerable<T> Family<T>()
+    {
+        var family = WireJson.Options.Of<T>().PolymorphismOptions!;
+        return family.DerivedTypes.Select(member =>
+        {
+            var sample = Object(member.DerivedType);
+            sample.Insert(0, family.TypeDiscriminatorPropertyName, (string)member.TypeDiscriminator!);
+            return WireJson.Read<T>(sample.ToJsonString());
+        });
+    }
 
-    private static object Make(Type type)
+    /// <summary>Something that a <paramref name="type"/> can be read from.</summary>
+    private static JsonNode? Make(Type type)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner) return Make(inner);
-        if (type == typeof(string)) return "sample";
-        if (type == typeof(GuestName)) return new GuestName("sample");
-        if (type == typeof(HostName)) return new HostName("sample");
-        if (type == typeof(DeviceName)) return new DeviceName("sample");
-        if (type == typeof(MigrationId)) return new MigrationId("m-sample");
-        if (type == typeof(AgentEvent)) return new MachinePaused(new MigrationId("m-sample"), default);
-        if (type.IsEnum) return Enum.GetValues(type).GetValue(0)!;
-        if (type.IsValueType) return Activator.CreateInstance(type)!;
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>))
-            return MakeList(type.GetGenericArguments()[0]);
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>))
-            return Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(type.GetGenericArguments()))!;
-        var constructor = type.GetConstructors().OrderByDescending(c => c.GetParameters().Length).First();
-        return constructor.Invoke([.. constructor.GetParameters().Select(parameter => Make(parameter.ParameterType))]);
+        if (type == typeof(AgentEvent)) return JsonNode.Parse(WireJson.Write<AgentEvent>(new MachinePaused(new MigrationId("m-sample"), default)));
+        if (type == typeof(MigrationId)) return "m-sample";
+        if (type == typeof(string) || type == typeof(GuestName) || type == typeof(HostName) || type == typeof(DeviceName)) return "sample";
+        if (type == typeof(bool)) return false;
+        if (type == typeof(DateTimeOffset)) return "0001-01-01T00:00:00+00:00";
+        if (type == typeof(TimeSpan)) return "00:00:00";
+        if (type.IsEnum) return Enum.GetNames(type)[0];
+        var info = WireJson.Options.GetTypeInfo(type);
+        return info.Kind switch
+        {
+            JsonTypeInfoKind.Object => Object(type),
+            JsonTypeInfoKind.Enumerable => new JsonArray(Make(info.ElementType!)),
+            JsonTypeInfoKind.Dictionary => new JsonObject(),
+            _ => 0, // a number, or an identity that is written as one
+        };
     }
 
-    private static Array MakeList(Type element)
-    {
-        var list = Array.CreateInstance(element, 1);
-        list.SetValue(Make(element), 0);
-        return list;
-    }
+    private static JsonObject Object(Type type) =>
+        new(WireJson.Options.GetTypeInfo(type).Properties.Where(property => property.AssociatedParameter is not null)
+            .Select(property => KeyValuePair.Create(property.Name, Make(property.PropertyType))));
 }

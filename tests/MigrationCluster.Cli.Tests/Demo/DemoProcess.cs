@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -60,7 +61,8 @@ internal sealed partial class DemoProcess : IDisposable
         Assert.Fail($"it never said '{part}':\n{Narration}{await _process.StandardError.ReadToEndAsync()}");
     }
 
-    public async Task SignalAsync(string signal) => await RunAsync("kill", $"-{signal}", _process.Id.ToString());
+    /// <summary>At once: a demo is over in a second.</summary>
+    public void Signal(int signal) => Assert.Equal(0, Kill(_process.Id, signal));
 
     /// <returns>all of it: exit code, stdout and stderr.</returns>
     public async Task<Ran> EndAsync()
@@ -97,6 +99,9 @@ internal sealed partial class DemoProcess : IDisposable
         if (!_process.HasExited) _process.Kill();
         _process.Dispose();
     }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 
     [GeneratedRegex("/tmp/mcd-[0-9a-f]+")]
     private static partial Regex FolderName();

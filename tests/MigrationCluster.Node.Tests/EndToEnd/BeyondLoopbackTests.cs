@@ -38,7 +38,7 @@ public sealed partial class BeyondLoopbackTests : IDisposable
             .. Arguments("beta", CertificateRole.Node, TwoMachines.Second), "--listen", "0.0.0.0:0", "--advertise", TwoMachines.Second,
             "--data-listen", $"{TwoMachines.Second}:0", "--join", Coordinator,
         ], within: machines.On(TwoMachines.Second));
-        await Eventually.TrueAsync("both are up", async () => JsonSerializer.Deserialize<NodeView[]>(
+        await Eventually.TrueAsync("both are up", async () => JsonSerializer.Deserialize<IReadOnlyList<NodeView>>(
             (await MigctlAsync(machines, 0, "node", "list", "--output", "json")).Output, Json.Replies)!.Count(node => node.Reachable) == 2);
 
         try

@@ -34,8 +34,8 @@ public sealed class FullDiskTests : IDisposable
         }
     }
 
-    private static int Append(SqliteFile file, int bytes) => file.Write(durable: true, (db, transaction) =>
-        db.Execute("INSERT INTO t VALUES (zeroblob(@bytes))", new { bytes }, transaction));
+    private static int Append(SqliteFile file, int bytes) => file.Write(durable: true, db =>
+        db.Execute("INSERT INTO t VALUES (zeroblob(@bytes))", new { bytes }));
 
     private static void Fill(string path)
     {
