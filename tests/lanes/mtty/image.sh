@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# image.sh KERNEL FILE: an initramfs with busybox, the kernel's modules, our init and the C libraries that .NET and OpenSSL need.
+# image.sh KERNEL FILE: an initramfs with busybox, the kernel's modules, our init and the C libraries that the programs and OpenSSL need.
 set -euo pipefail
 kernel=$1 file=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +13,7 @@ cp "$here/init" "$root/init"
 echo 'root:x:0:0:root:/tmp:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 echo '127.0.0.1 localhost' >"$root/etc/hosts"
-libraries=(libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libgcc_s.so.1 libstdc++.so.6 libssl.so.3 libcrypto.so.3)
+libraries=(libc.so.6 libm.so.6 libgcc_s.so.1 libssl.so.3 libcrypto.so.3)
 for library in "${libraries[@]}"; do
     found=$(/sbin/ldconfig -p | sed -n "s#.*$library (.*x86-64.*) => ##p" | head -1)
     [ -n "$found" ] || { echo "image.sh: this machine has no $library" >&2; exit 1; }

@@ -1,35 +1,24 @@
 #!/usr/bin/env bash
-# publish.sh CACHE [TEST]: mc-node, mc-guest and migctl with the runtime they need, compiled ahead of time, in CACHE/app; and the program of the test
-# project MigrationCluster.TEST, which runs on their runtime and their assemblies. Prints that folder. Not
-# trimmed: Kestrel, Dapper and the JSON of configuration files find their types by reflection. Builds in CACHE/build, so that nothing of the repository changes.
-# Sources that the cache's programs were made of already are not built again.
+# publish.sh ARTIFACTS APP [TEST]: mc-node and mc-guest as native programs, with the libraries they bring, in the folder APP; and the program of the
+# test project MigrationCluster.TEST, native too. Builds in the folder ARTIFACTS, and so nothing of the repository changes; what is built there
+# already is not built again.
 set -euo pipefail
-mkdir -p "$1"
-cache=$(cd "$1" && pwd) test=${2:-}
+artifacts=$1 app=$2 test=${3:-}
 cd "$(dirname "$0")/../../.."
 
-sources_of() { # FOLDER…: what programs are made of
-    { dotnet --version; find "$@" Directory.*.props global.json tests/lanes/mtty/publish.sh -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum
-}
-publish() { # PROJECT INTO
-    dotnet publish "$1" -c Release -r linux-x64 --self-contained -o "$2" -v quiet --nologo \
-        -p:PublishReadyToRun=true -p:DebugType=none -p:ArtifactsPath="$cache/build" -p:RestoreLockedMode=false \
-        -p:RestorePackagesWithLockFile=false -p:NuGetLockFilePath="$cache/build/no.lock.json" </dev/null >&2
-}
-
-sources=$(sources_of src)
-if [ "$(cat "$cache/app.sources" 2>/dev/null)" != "$sources" ]; then
-    rm -f "$cache/app.sources"
-    for project in Node Guest Cli; do publish "src/MigrationCluster.$project" "$cache/app"; done
-    echo "$sources" >"$cache/app.sources"
-fi
+dotnet build src/MigrationCluster.Cli -v quiet --nologo -p:ArtifactsPath="$artifacts" </dev/null >&2
+programs=("$artifacts/native/MigrationCluster.Node/program" "$artifacts/native/MigrationCluster.Guest/program")
 if [ "$test" ]; then
-    sources=$(sources_of src "tests/MigrationCluster.$test")
-    if [ "$(cat "$cache/$test.sources" 2>/dev/null)" != "$sources" ]; then
-        rm -f "$cache/$test.sources"
-        publish "tests/MigrationCluster.$test" "$cache/build/$test"
-        cp "$cache/build/$test/MigrationCluster.$test"{,.dll,.deps.json,.runtimeconfig.json} "$cache/app/"
-        echo "$sources" >"$cache/$test.sources"
+    program=$artifacts/native/MigrationCluster.$test/program
+    sources=$({ dotnet --version; find src "tests/MigrationCluster.$test" Directory.*.props -type f -print0 | sort -z | xargs -0 sha256sum; } | sha256sum)
+    if [ "$(cat "$program/sources" 2>/dev/null)" != "$sources" ]; then
+        dotnet publish "tests/MigrationCluster.$test" -c Release -r linux-x64 -o "$program" -v quiet --nologo \
+            -p:PublishAot=true -p:DebugType=none -p:NativeDebugSymbols=false -p:ArtifactsPath="$artifacts" -p:RestoreLockedMode=false \
+            -p:RestorePackagesWithLockFile=false -p:NuGetLockFilePath="$artifacts/no.lock.json" </dev/null >&2
+        echo "$sources" >"$program/sources"
     fi
+    programs+=("$program")
 fi
-echo "$cache/app"
+rm -rf "$app"
+mkdir "$app"
+for program in "${programs[@]}"; do cp -p "$program"/* "$app/"; done # or there is none: what said so is above

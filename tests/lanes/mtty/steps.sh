@@ -1,8 +1,8 @@
-# What the lane shows, a function a step. Sourced by `run`; $work, $app and the functions of vm.sh are its own.
+# What the lane shows, a function a step. Sourced by `run`; $work, $artifacts and the functions of vm.sh are its own.
 
 port=$((20000 + RANDOM % 20000))
 export MC_COORDINATOR=https://127.0.0.1:$port MC_CERTS=$work/certs/operator-lane
-migctl() { "$app/migctl" "$@"; }
+migctl() { "$artifacts/bin/MigrationCluster.Cli/debug/migctl" "$@"; }
 
 devices() {
     vm_boot a 10.9.0.1 52:54:00:00:00:01 listen "$port"
