@@ -59,7 +59,7 @@ public sealed class ClusterRoutes(
             ?? await agents.AdmitAsync(hello.Value!, context.RequestAborted)) is { } refused)
             await JsonBody.WriteAsync(context, refused);
         else
-            await Write(context, hello.Value!);
+            await JsonBody.WriteAsync(context, 200, hello.Value!, WireJson.Options);
     }
 
     private async Task MigrateAsync(HttpContext context)

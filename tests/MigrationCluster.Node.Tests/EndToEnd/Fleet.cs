@@ -194,6 +194,8 @@ internal sealed class Fleet : IAsyncDisposable
             trouble.Add($"the fleet could not be asked to end: {error.Message}");
         }
 
+        // A type that no serializer was made for is met where it is written or read, in programs that make none as they run.
+        trouble.AddRange(Logs().Split('\n').Where(line => line.Contains(nameof(NotSupportedException))));
         await RemoveAsync(trouble);
         Assert.True(trouble.Count == 0, string.Join("\n", trouble));
     }
