@@ -6,6 +6,7 @@ public static class CostLearner
     /// <summary>Blackouts of two hosts that are enough to leave all others aside.</summary>
     private const int EnoughOfTheirOwn = 8;
     private const int Most = 40;
+    private const int EnoughCold = 3;
 
     /// <summary>Of errors: their tail needs more.</summary>
     private const int MostErrors = 200;
@@ -13,7 +14,7 @@ public static class CostLearner
     /// <summary>How much further than from p50 to p95 it may be from there to p99.</summary>
     private const double MostTail = 2;
 
-    /// <summary>Below it a final state says what a device costs without bytes, above it at which rate they go.</summary>
+    /// <summary>Below it final pages say nothing of what first touch costs, and a final state says what a device costs without bytes, above it at which rate they go.</summary>
     private const long TellingBytes = 4 << 20;
 
     /// <summary>Before there are enough, errors are as if these had been seen: quantiles of a skewed distribution.</summary>
@@ -28,10 +29,11 @@ public static class CostLearner
         var seen = (theirs.Count >= EnoughOfTheirOwn ? theirs : records).TakeLast(Most).ToList();
         var bandwidth = seen.Where(record => record.BytesPerSecond > 0).Select(record => record.BytesPerSecond).ToList();
         double rate = bandwidth.Count > 0 ? Cost.Quantile([.. bandwidth.Order()], 0.5) : 0;
+        double firstTouch = FirstTouch(seen, assumed.FirstTouchSecondsPerByte);
         var learned = new LearnedCosts(
             Cost.Of([.. seen.Select(record => record.SwitchDelay)], assumed.SwitchDelay),
             Cost.Of([.. seen.Where(record => record.Bitmap is not null).Select(record => record.Bitmap!.Value)], assumed.Bitmap),
-            Cost.Of([.. seen.Select(record => PagesBeyondBytes(record, assumed.FirstTouchSecondsPerByte))], assumed.Pages),
+            Cost.Of([.. seen.Select(record => PagesBeyondBytes(record, firstTouch))], assumed.Pages),
             Cost.Of([.. seen.Select(record => Math.Max(0, record.Load - record.Devices.Select(device => device.LoadMs).DefaultIfEmpty().Max()))], assumed.Load),
             Cost.Of([.. seen.Select(record => record.Verify)], assumed.Verify),
             Cost.Of([.. seen.Select(record => record.Yield)], assumed.Yield),
@@ -39,7 +41,7 @@ public static class CostLearner
             Cost.Of([.. seen.Select(record => record.Resume)], assumed.Resume),
             [.. seen.SelectMany(record => record.Devices).GroupBy(device => device.Model).OrderBy(model => model.Key, StringComparer.Ordinal).Select(OfModel)],
             bandwidth.Count > 0 ? new Cost(rate, Cost.Of(bandwidth, new Cost(rate, rate * 0.3)).Spread, bandwidth.Count) : default,
-            assumed.FirstTouchSecondsPerByte,
+            firstTouch,
             assumed.Errors, seen.Count,
             Cost.Of([.. seen.Where(record => record.Preparation is not null).Select(record => record.Preparation!.Value)], assumed.Preparation));
         return learned with { Errors = Errors(records, LeastSigma(learned)) };
@@ -51,6 +53,14 @@ public static class CostLearner
 
     private static double PagesBeyondBytes(BlackoutRecord record, double firstTouch) => record.BytesPerSecond <= 0 ? record.Pages
         : Math.Max(0, record.Pages - record.PageBytes / record.BytesPerSecond * 1000 - record.ColdBytes * firstTouch * 1000);
+
+    /// <summary>Seconds a byte beyond what sending takes, of final pages that the destination had never written; as assumed until a few blackouts had some.</summary>
+    private static double FirstTouch(List<BlackoutRecord> seen, double assumed)
+    {
+        var cold = seen.Where(record => record.BytesPerSecond > 0 && record.ColdBytes >= TellingBytes)
+            .Select(record => Math.Max(0, record.Pages / 1000 - record.PageBytes / record.BytesPerSecond) / record.ColdBytes).Order().ToArray();
+        return cold.Length < EnoughCold ? assumed : Cost.Quantile(cold, 0.5);
+    }
 
     private static DeviceCost OfModel(IGrouping<string, DeviceBlackout> model)
     {

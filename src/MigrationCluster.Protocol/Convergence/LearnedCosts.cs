@@ -23,11 +23,11 @@ public sealed record LearnedCosts(
     IReadOnlyList<DeviceCost> Devices, Cost BytesPerSecond, double FirstTouchSecondsPerByte, ErrorQuantiles Errors, int Count,
     Cost Preparation = default)
 {
-    /// <summary>Before anything was learned: two cores, disks that take some ms to sync, daemons that have just started.</summary>
+    /// <summary>Before anything was learned: native programs on two cores, disks that take a ms to sync; all of it may well be twice that.</summary>
     public static readonly LearnedCosts Assumed = new(
-        SwitchDelay: new(40, 20), Bitmap: new(10, 6), Pages: new(10, 8), Load: new(15, 10), Verify: new(30, 20), Yield: new(25, 15),
-        Commit: new(15, 10), Resume: new(60, 40), Devices: [], BytesPerSecond: default, FirstTouchSecondsPerByte: 0.25e-9,
-        ErrorQuantiles.Assumed, 0, new(1500, 700));
+        SwitchDelay: new(10, 10), Bitmap: new(3, 3), Pages: new(4, 6), Load: new(6, 8), Verify: new(8, 10), Yield: new(8, 10),
+        Commit: new(5, 6), Resume: new(15, 20), Devices: [], BytesPerSecond: default, FirstTouchSecondsPerByte: 0.25e-9,
+        ErrorQuantiles.Assumed, 0, new(500, 300));
 
     public DeviceCost OfModel(string model) => Devices.FirstOrDefault(device => device.Model == model) ?? DeviceCost.Assumed(model);
 }
@@ -42,7 +42,7 @@ public sealed record LearnedCosts(
 /// <param name="BytesPerSecond">at which it saves, or the destination's loads, whichever is slower; 0: not known, the link's.</param>
 public sealed record DeviceCost(string Model, Cost Quiesce, Cost Stop, Cost InitialBytes, Cost FinalBytes, Cost Final, Cost Load, double BytesPerSecond)
 {
-    public static DeviceCost Assumed(string model) => new(model, new(3, 3), new(20, 15), default, new(16 << 10, 16 << 10), new(5, 4), new(3, 3), 0);
+    public static DeviceCost Assumed(string model) => new(model, new(3, 3), new(5, 8), default, new(16 << 10, 16 << 10), new(5, 4), new(3, 3), 0);
 }
 
 /// <summary>How far off predictions were, in their own standard deviations: what happened less what was predicted, by the deviation.</summary>

