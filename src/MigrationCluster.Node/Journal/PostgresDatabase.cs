@@ -11,6 +11,10 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     /// <summary>Where a coordinator tells the others that a round would find something.</summary>
     public const string Channel = "migration_cluster";
 
+    /// <summary>How long a session may leave a transaction waiting, as the server counts it: what a coordinator that stands still has locked would
+    /// keep every other from taking its migrations on. A lease is no longer either.</summary>
+    private const string IdleLimit = "-c idle_in_transaction_session_timeout=2s";
+
     private static readonly TimeSpan BetweenListens = TimeSpan.FromSeconds(1);
 
     /// <summary>Any number, the same for every coordinator: who holds it makes the schema.</summary>
@@ -57,6 +61,7 @@ internal sealed class PostgresDatabase : IAsyncDisposable
                 $"the connection string is none: {error.Message}; write it like 'Host=db.example;Database=fleet;Username=mc'", error);
         }
 
+        settings.Options = $"{settings.Options} {IdleLimit}".TrimStart();
         if (!settings.ContainsKey("Timeout")) settings.Timeout = 5;
         if (!settings.ContainsKey("Command Timeout")) settings.CommandTimeout = 10;
         var database = new PostgresDatabase(NpgsqlDataSource.Create(settings), $"PostgreSQL at {settings.Host}");

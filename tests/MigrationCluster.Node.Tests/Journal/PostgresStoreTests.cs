@@ -1,5 +1,6 @@
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Journal;
+using MigrationCluster.Node.Tests.EndToEnd;
 using MigrationCluster.Node.Tests.Fakes;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Ownership;
@@ -99,6 +100,33 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
 
         Assert.Single(tenures, tenure => tenure.Taken.Count == 1);
         foreach (var store in stores) await store.DisposeAsync();
+    }
+
+    /// <summary>SIGSTOP between two statements of an append: its locks are the server's, and stay.</summary>
+    [Theory, OnPostgres]
+    public async Task What_a_coordinator_that_stands_still_has_locked_is_taken_on_all_the_same(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        string connection = engines.Server.CreateDatabase();
+        await using (var gone = new PostgresStore(connection, "gone")) await gone.AcquireAsync(M1, default);
+        await using var frozen = PostgresDatabase.Open(connection);
+        await using var two = new PostgresStore(connection, "two");
+        var locked = new TaskCompletionSource();
+        var goesOn = new TaskCompletionSource();
+        var append = frozen.TransactAsync(durable: true, async db =>
+        {
+            await db.ExecuteAsync("SELECT term FROM terms WHERE migration = @Migration FOR UPDATE", ("Migration", M1.Value));
+            locked.SetResult();
+            await goesOn.Task;
+            return await db.ExecuteAsync("UPDATE terms SET term = 99");
+        }, default);
+        await locked.Task;
+        Assert.Empty((await two.RenewAsync([], null, TimeSpan.FromMinutes(1), default)).Taken);
+
+        await Eventually.TrueAsync("it is taken on", async () =>
+            (await two.RenewAsync([], null, TimeSpan.FromMinutes(1), default)).Taken is [(_, { Value: 2 })]);
+        goesOn.SetResult();
+        await Assert.ThrowsAsync<IOException>(() => append);
     }
 
     [Theory, OnPostgres]
