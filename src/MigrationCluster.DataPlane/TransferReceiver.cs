@@ -90,9 +90,13 @@ public sealed class TransferReceiver : IAsyncDisposable
         link?.Break(TransferFailureReason.Cancelled, why);
         await _opening.WaitAsync(); // for a link that is just being opened: it finds the session closed
         _opening.Dispose();
-        if (link is null) return;
-        await link.Ended;
-        link.Dispose();
+        if (link is not null)
+        {
+            await link.Ended;
+            link.Dispose();
+        }
+
+        _meter.Close();
     }
 
     /// <summary>

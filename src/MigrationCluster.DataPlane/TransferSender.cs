@@ -202,6 +202,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         await _passSenders; // ends by itself once the funnel is broken, and must not outlive the mapping
         foreach (var channel in _channels) channel.Dispose();
         _funnel.Dispose();
+        _meter.Close();
     }
 
     void IAckTarget.TakeAck(in SentFrame frame)

@@ -31,6 +31,24 @@ public sealed class PageTransferTests
         await session.FinishAsync();
     }
 
+    /// <summary>The ledger is memory of the guest process: whoever shows progress may ask after it is unmapped.</summary>
+    [Fact]
+    public async Task What_was_counted_is_told_of_a_session_that_is_over_without_its_ledger()
+    {
+        await using var session = await LoopbackSession.StartAsync();
+        session.Source.FillRandom(1);
+        await session.SendAllAsync();
+        await session.FinishAsync();
+
+        await session.Sender.DisposeAsync();
+        await session.Receiver.DisposeAsync();
+        session.Source.Mapped.Ledger.Begin(7);
+        session.Destination.Mapped.Ledger.Begin(7);
+
+        Assert.Equal(8 << 20, session.Sender.Counters.PageBytes);
+        Assert.Equal(8 << 20, session.Receiver.Counters.PageBytes);
+    }
+
     [Fact]
     public async Task Holes_are_neither_read_on_the_source_nor_touched_on_the_destination()
     {

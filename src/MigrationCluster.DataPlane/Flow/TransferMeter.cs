@@ -13,6 +13,7 @@ internal sealed class TransferMeter(TransferLedger ledger)
     private readonly Lock _lock = new();
     private readonly (long Time, long Acked)[] _samples = new (long, long)[Samples];
     private int _next;
+    private TransferCounters? _last;
 
     internal void AddPages(long bytes) => Interlocked.Add(ref ledger.Count(TransferCount.Pages), bytes);
 
@@ -34,7 +35,18 @@ internal sealed class TransferMeter(TransferLedger ledger)
         }
     }
 
-    internal TransferCounters Read() => new(
+    /// <summary>Nothing is moved any more, and the ledger's memory may go: what is read from now on is what was counted until here.</summary>
+    internal void Close()
+    {
+        lock (_lock) _last ??= Count();
+    }
+
+    internal TransferCounters Read()
+    {
+        lock (_lock) return _last ?? Count();
+    }
+
+    private TransferCounters Count() => new(
         Interlocked.Read(ref ledger.Count(TransferCount.Pages)), Interlocked.Read(ref ledger.Count(TransferCount.Zeros)),
         Interlocked.Read(ref ledger.Count(TransferCount.Devices)), Interlocked.Read(ref ledger.Count(TransferCount.Protocol)),
         ReadAcked(out double rate), Interlocked.Read(ref ledger.Count(TransferCount.Unacknowledged)), rate);
@@ -42,18 +54,16 @@ internal sealed class TransferMeter(TransferLedger ledger)
     private long ReadAcked(out double rate)
     {
         long now = Stopwatch.GetTimestamp();
-        lock (_lock)
+        // The oldest sample that is not older than about a second: up to 32 samples, 40 ms apart.
+        rate = 0;
+        for (int age = Math.Min(_next, Samples); age > 0; age--)
         {
-            // The oldest sample that is not older than about a second: up to 32 samples, 40 ms apart.
-            rate = 0;
-            for (int age = Math.Min(_next, Samples); age > 0; age--)
-            {
-                var (time, acked) = _samples[(_next - age) % Samples];
-                if (now - time > Stopwatch.Frequency * 5 / 4) continue;
-                rate = (ledger.Count(TransferCount.Acknowledged) - acked) / Math.Max(Stopwatch.GetElapsedTime(time, now).TotalSeconds, 0.001);
-                break;
-            }
-            return ledger.Count(TransferCount.Acknowledged);
+            var (time, acked) = _samples[(_next - age) % Samples];
+            if (now - time > Stopwatch.Frequency * 5 / 4) continue;
+            rate = (ledger.Count(TransferCount.Acknowledged) - acked) / Math.Max(Stopwatch.GetElapsedTime(time, now).TotalSeconds, 0.001);
+            break;
         }
+
+        return ledger.Count(TransferCount.Acknowledged);
     }
 }
