@@ -3,7 +3,7 @@
 # test project MigrationCluster.TEST, native too. Builds in the folder ARTIFACTS, and so nothing of the repository changes; what is built there
 # already is not built again.
 set -euo pipefail
-artifacts=$1 app=$2 test=${3:-}
+artifacts=$(realpath -m "$1") app=$2 test=${3:-}
 cd "$(dirname "$0")/../../.."
 
 dotnet build src/MigrationCluster.Cli -v quiet --nologo -p:ArtifactsPath="$artifacts" </dev/null >&2
