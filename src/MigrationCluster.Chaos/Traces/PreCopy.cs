@@ -45,17 +45,18 @@ internal sealed class PreCopy(GuestTrace trace)
         {
             long known = Dirty(device), final = (long)device.Changed.Distinct(_from, pause) * (device.HasPreCopy ? 1 : 0) + device.FinalBytes;
             return new DeviceBlackout(
-                device.Model, costs.Quiesce, costs.Stop, 0, known, final, costs.Final + final / device.BytesPerSecond * 1000, costs.DeviceLoad);
+                device.Model, costs.Quiesce, costs.Stop, 0, known, final, costs.Final + final / device.BytesPerSecond * 1000, costs.DeviceLoad,
+                DowntimePredictor.PassRate(_passes, device.Name));
         }).ToList();
         long bytes = pages + devices.Sum(device => device.FinalBytes);
         double pagesMs = costs.Pages + trace.SendSeconds(pause, pages) * 1000;
         double all = Math.Max(Math.Max(pagesMs, trace.SendSeconds(pause, bytes) * 1000), devices.Select(device => device.FinalMs).DefaultIfEmpty().Max());
-        double load = costs.Load + (devices.Count > 0 ? costs.DeviceLoad : 0);
+        double load = costs.Load + Math.Max(0, devices.Select(device => device.FinalMs + device.LoadMs).DefaultIfEmpty().Max() - all);
         double stop = devices.Count > 0 ? costs.Quiesce + costs.Stop : 0;
         double total = stop + costs.Bitmap + all + load + costs.Verify + costs.Yield + costs.Commit + costs.Resume;
         return (bytes, new BlackoutRecord(
             "", "", costs.SwitchDelay, costs.Bitmap, pagesMs, pages, 0, load, costs.Verify, costs.Yield, costs.Commit, costs.Resume, total, devices,
-            BandwidthEstimate.Of(_passes, capped: false).BytesPerSecond, predicted is null ? null : (predicted.MedianMs, predicted.SigmaMs)));
+            BandwidthEstimate.Of(_passes, capped: false).BytesPerSecond, predicted is null ? null : PredictedBlackout.Of(predicted)));
     }
 
     private long Dirty(TracedDevice device) => device.HasPreCopy ? (long)device.Changed.Distinct(_from, _now) : 0;

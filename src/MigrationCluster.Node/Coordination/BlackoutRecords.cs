@@ -19,7 +19,7 @@ public static class BlackoutRecords
             || heard.OfType<MachinePaused>().FirstOrDefault() is not { } paused || heard.OfType<DevicesStopped>().FirstOrDefault() is not { } stopped
             || heard.OfType<GuestYielded>().FirstOrDefault() is not { } yielded || heard.OfType<GuestResumed>().FirstOrDefault() is not { } resumed
             || events.OfType<CoordinatorEvent.DecisionRead>().FirstOrDefault() is not { } decided
-            || passes.LastOrDefault() is not { Pass: { } lastPass } last)
+            || passes.LastOrDefault() is not { Pass: not null } last)
             return null;
 
         var observations = passes.Where(pass => pass.Pass is not null).Select(pass => pass.Pass!).ToList();
@@ -30,9 +30,9 @@ public static class BlackoutRecords
             Ms(last.At, paused.At), timings.BitmapMs, Ms(bitmapRead, sent.PagesSentAt), timings.PageBytes, timings.ColdBytes,
             Ms(Later(sent.PagesSentAt, timings.DevicesSentAt), sent.At), Ms(sent.At, verified.At), Ms(verified.At, yielded.At), Ms(yielded.At, decided.At),
             Ms(decided.At, resumed.At), Ms(paused.At, resumed.At),
-            [.. timings.Devices.Where(device => device.Device != DeviceName.Machine.Value).Select(device => Device(device, setup, observations[0], lastPass))],
+            [.. timings.Devices.Select(device => Device(device, setup, observations))],
             BandwidthEstimate.Of(observations, capped: false).BytesPerSecond,
-            predicted is { IsEndless: false } ? (predicted.MedianMs, predicted.SigmaMs) : null)
+            predicted is { IsEndless: false } ? PredictedBlackout.Of(predicted) : null)
         {
             Guest = plan.Guest.Value,
             Passes = observations,
@@ -42,13 +42,13 @@ public static class BlackoutRecords
         };
     }
 
-    private static DeviceBlackout Device(DeviceTimings device, SetupCollected setup, PassObservation first, PassObservation last)
+    private static DeviceBlackout Device(DeviceTimings device, SetupCollected setup, List<PassObservation> passes)
     {
-        var (began, ended) = (Find(first, device.Device), Find(last, device.Device));
+        var (began, ended) = (Find(passes[0], device.Device), Find(passes[^1], device.Device));
         string model = setup.Records.FirstOrDefault(record => record.Device == device.Device)?.Descriptor.Model ?? device.Device;
         return new DeviceBlackout(
             model, device.QuiesceMs, device.StopMs, began?.SentBytes ?? 0, ended is null ? 0 : ended.InitialBytes + ended.DirtyBytes,
-            device.FinalBytes, device.FinalMs, device.LoadMs);
+            device.FinalBytes, device.FinalMs, device.LoadMs, DowntimePredictor.PassRate(passes, device.Device));
     }
 
     private static DevicePass? Find(PassObservation pass, string device) => pass.Devices?.FirstOrDefault(seen => seen.Name == device);

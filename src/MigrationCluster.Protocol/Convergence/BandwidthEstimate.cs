@@ -29,8 +29,14 @@ public readonly record struct BandwidthEstimate(double BytesPerSecond, double Sp
         return new BandwidthEstimate(mean, Math.Clamp(deviation + 0.2 / telling.Count, 0.05, 0.6));
     }
 
-    /// <summary>The blackout keeps to no operator's limit, so passes that did say only the least of it.</summary>
+    /// <summary>The blackout keeps to no operator's limit, so passes that did say only the least of it; and a machine that stands still takes no core from whoever sends.</summary>
     public static BandwidthEstimate InBlackout(IReadOnlyList<PassObservation> passes, LearnedCosts costs)
+    {
+        var running = WithoutLimit(passes, costs);
+        return running with { BytesPerSecond = running.BytesPerSecond * costs.BlackoutSpeed };
+    }
+
+    private static BandwidthEstimate WithoutLimit(IReadOnlyList<PassObservation> passes, LearnedCosts costs)
     {
         var free = Of(passes, capped: false);
         if (free.BytesPerSecond > 0) return free;

@@ -7,7 +7,8 @@ namespace MigrationCluster.Protocol.Convergence;
 /// + final-bitmap
 /// + final-pages   W / B              W: what is dirty now, and what is written until the machine stands still
 /// + device-state                     what the slowest device, or all of them on one link, takes beyond the pages: they go side by side
-/// + load + verify + yield + commit + resume
+/// + load                             what the device that is loaded last takes beyond all that is sent, and the manifest: devices load while pages flow
+/// + verify + yield + commit + resume
 /// </code>
 /// Each step has a median and a spread, learned or fitted. Their sum is corrected by how earlier predictions were off, in their own
 /// standard deviations: quantiles of what happened, whatever its distribution is (split conformal prediction, normalised).
@@ -88,11 +89,11 @@ public static class DowntimePredictor
         double deviceBytes = devices.Sum(device => device.Bytes);
         double link = bandwidth.BytesPerSecond > 0 ? (dirty + deviceBytes) / bandwidth.BytesPerSecond * 1000 : 0;
         double slowest = Math.Max(link, devices.Select(device => device.Ms).DefaultIfEmpty().Max());
-        double beyond = Math.Max(0, slowest - costs.Pages.Median - pagesMs);
+        double pagesEnd = costs.Pages.Median + pagesMs, beyond = Math.Max(0, slowest - pagesEnd);
         double spread = devices.Count == 0 ? 0 : devices.MaxBy(device => device.Ms).Spread;
         sum.Add("device-state", new Cost(beyond, slowest > 0 ? Math.Min(spread, slowest) * Math.Min(1, beyond / slowest + 0.2) : 0));
-        var loading = Slowest(last, costs, device => device.Load);
-        sum.Add("load", new Cost(costs.Load.Median + loading.Median, Math.Sqrt(Square(costs.Load.Spread) + Square(loading.Spread))));
+        var (waits, off) = devices.Select(device => (Ms: device.Ms + device.Load.Median - pagesEnd - beyond, device.Load.Spread)).DefaultIfEmpty().Max();
+        sum.Add("load", new Cost(costs.Load.Median + Math.Max(0, waits), Math.Sqrt(Square(costs.Load.Spread) + Square(waits > 0 ? off : 0))));
         sum.Add("verify", costs.Verify);
         sum.Add("yield", costs.Yield);
         sum.Add("commit", costs.Commit);
@@ -115,11 +116,12 @@ public static class DowntimePredictor
         return now > 0 ? Math.Max(bytes, bytes * curve.At(seconds + more) / now) : bytes;
     }
 
-    private static List<(double Bytes, double Ms, double Spread)> Devices(
+    /// <summary>Of each device the bytes of its final state, ms until they have left, their spread, and how long it loads from then on.</summary>
+    private static List<(double Bytes, double Ms, double Spread, Cost Load)> Devices(
         IReadOnlyList<PassObservation> passes, LearnedCosts costs, double? passSeconds)
     {
         var last = passes[^1];
-        var devices = new List<(double, double, double)>();
+        var devices = new List<(double, double, double, Cost)>();
         foreach (var device in last.Devices ?? [])
         {
             var cost = costs.OfModel(device.Model);
@@ -133,21 +135,25 @@ public static class DowntimePredictor
 
             double bytes = dirty + cost.FinalBytes.Median;
             double rate = Rate(passes, device.Name, cost);
-            double ms = cost.Final.Median + (rate > 0 ? bytes / rate * 1000 : 0);
+            double ms = Math.Max(0, cost.Final.Median + (rate > 0 ? bytes / rate * 1000 : 0));
             double off = rate > 0 ? (cost.FinalBytes.Spread + dirty * 0.2) / rate * 1000 : 0;
-            devices.Add((bytes, ms, Math.Sqrt(Square(cost.Final.Spread) + Square(off))));
+            devices.Add((bytes, ms, Math.Sqrt(Square(cost.Final.Spread) + Square(off)), cost.Load));
         }
 
         return devices;
     }
 
     /// <summary>As this very device went in its largest pass, else as its model did; 0: nothing is known but the link.</summary>
-    private static double Rate(IReadOnlyList<PassObservation> passes, string name, DeviceCost cost)
+    private static double Rate(IReadOnlyList<PassObservation> passes, string name, DeviceCost cost) =>
+        PassRate(passes, name) is > 0 and var seen ? seen : cost.BytesPerSecond;
+
+    /// <summary>Bytes per second of a device in its largest pass that kept to no limit; 0: none tells. Pages went beside it, so it may well be capable of more.</summary>
+    public static double PassRate(IReadOnlyList<PassObservation> passes, string name)
     {
         const long telling = 4 << 20;
         var seen = passes.Where(pass => !pass.Capped).SelectMany(pass => pass.Devices ?? []).Where(device => device.Name == name && device.SentBytes >= telling)
             .MaxBy(device => device.SentBytes);
-        return seen is { SendTime.Ticks: > 0 } ? seen.SentBytes / seen.SendTime.TotalSeconds : cost.BytesPerSecond;
+        return seen is { SendTime.Ticks: > 0 } ? seen.SentBytes / seen.SendTime.TotalSeconds : 0;
     }
 
     private static Cost Slowest(PassObservation last, LearnedCosts costs, Func<DeviceCost, Cost> step)

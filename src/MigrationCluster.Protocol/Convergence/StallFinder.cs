@@ -10,11 +10,11 @@ internal static class StallFinder
         IReadOnlyList<PassObservation> passes, LearnedCosts costs, ConvergencePolicy policy, DowntimePrediction reachable)
     {
         var last = passes[^1];
-        double limit = policy.MaxDowntime.TotalMilliseconds, held = SwitchoverRule.Held(reachable, costs).TotalMilliseconds;
+        double limit = policy.MaxDowntime.TotalMilliseconds, held = reachable.P99.TotalMilliseconds;
         var bandwidth = BandwidthEstimate.Of(passes, last.Capped);
         // What no pass can lessen: everything but pages and device bytes.
         var still = DowntimePredictor.Predict([.. passes.SkipLast(1), Idle(last)], costs);
-        double fixedMs = SwitchoverRule.Held(still, costs).TotalMilliseconds;
+        double fixedMs = still.P99.TotalMilliseconds;
         var (cause, bottleneck) = Find(passes, costs, reachable, limit, fixedMs, bandwidth);
         int? percent = cause is StallCause.FixedCosts or StallCause.SlowDevice ? null : Throttle(passes, costs, policy);
         return new Stall(cause, bottleneck, held, [.. Remedies(passes, costs, policy, held, fixedMs, bandwidth, cause, percent)], percent);
@@ -71,7 +71,7 @@ internal static class StallFinder
     /// <summary>The least that does, in steps of 5 %; null: none does, for devices write on.</summary>
     private static int? Throttle(IReadOnlyList<PassObservation> passes, LearnedCosts costs, ConvergencePolicy policy)
     {
-        if (!SwitchoverRule.Fits(DowntimePredictor.Reachable(passes, costs, dmaOnly: true), costs, policy)) return null;
+        if (!SwitchoverRule.Fits(DowntimePredictor.Reachable(passes, costs, dmaOnly: true), policy)) return null;
         int already = passes[^1].ThrottlePercent;
         for (int percent = 10; percent < 100; percent += 5)
         {
@@ -82,7 +82,7 @@ internal static class StallFinder
             {
                 PageBytes = pass.DmaBytes + (long)((pass.PageBytes - pass.DmaBytes) * share),
             }).ToList();
-            if (SwitchoverRule.Fits(DowntimePredictor.Reachable(slower, costs), costs, policy)) return percent;
+            if (SwitchoverRule.Fits(DowntimePredictor.Reachable(slower, costs), policy)) return percent;
         }
 
         return 99;

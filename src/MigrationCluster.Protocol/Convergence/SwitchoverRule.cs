@@ -12,12 +12,9 @@ namespace MigrationCluster.Protocol.Convergence;
 /// </summary>
 public static class SwitchoverRule
 {
-    /// <summary>Blackouts after which p99 is believed; until then the tail is assumed, and the median is held against the limit.</summary>
-    public const int BelievedAfter = 3;
-
     /// <summary>A pass is worth it if the share of the limit that it saves is more than this many times the share that it adds to all
     /// that was sent.</summary>
-    private const double BytesWeight = 3;
+    private const double BytesWeight = 4;
 
     /// <summary>Of the limit; what saves less is not worth a pass.</summary>
     private const double LeastGain = 0.02;
@@ -40,7 +37,7 @@ public static class SwitchoverRule
             return over
                 ? new GiveUp($"a device's initial bytes were not loaded by the destination in {Passes(last.Iteration)}", prediction)
                 : new IterateAgain(prediction, null, last.ThrottlePercent);
-        if (Fits(prediction, costs, policy))
+        if (Fits(prediction, policy))
             return !over && IsWorthAnother(passes, prediction, costs, policy)
                 ? new IterateAgain(prediction, null, last.ThrottlePercent)
                 : new SwitchNow(prediction);
@@ -65,14 +62,10 @@ public static class SwitchoverRule
     {
         if (passes.Count < 2) return null;
         var reachable = DowntimePredictor.Reachable(passes, costs);
-        return Fits(reachable, costs, policy) ? null : StallFinder.Explain(passes, costs, policy, reachable);
+        return Fits(reachable, policy) ? null : StallFinder.Explain(passes, costs, policy, reachable);
     }
 
-    internal static bool Fits(DowntimePrediction prediction, LearnedCosts costs, ConvergencePolicy policy) =>
-        Held(prediction, costs) <= policy.MaxDowntime;
-
-    internal static TimeSpan Held(DowntimePrediction prediction, LearnedCosts costs) =>
-        costs.Count >= BelievedAfter ? prediction.P99 : prediction.P50;
+    internal static bool Fits(DowntimePrediction prediction, ConvergencePolicy policy) => prediction.P99 <= policy.MaxDowntime;
 
     private static bool IsWorthAnother(
         IReadOnlyList<PassObservation> passes, DowntimePrediction now, LearnedCosts costs, ConvergencePolicy policy)

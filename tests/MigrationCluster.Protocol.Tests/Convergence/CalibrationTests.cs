@@ -37,7 +37,7 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         Assert.InRange(covered, 0.93, 0.97);
         Assert.True(exceeded <= 0.02, $"{exceeded:P1}");
         Assert.True(medianError <= allowed, $"{medianError:F1} ms");
-        Assert.True(early >= hopeless.Count * 0.97, $"{early} of {hopeless.Count}");
+        Assert.True(early >= Math.Floor(hopeless.Count * 0.98), $"{early} of {hopeless.Count}");
         Assert.True(wrong <= runs.Count * 0.06, $"{wrong} of {runs.Count}");
     }
 
@@ -80,18 +80,63 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         Assert.Equal(secondsPerByte, CostLearner.Learn(seen, "alpha", "beta").FirstTouchSecondsPerByte, 1e-12);
     }
 
+    /// <summary>While the guest runs it takes cores from whoever sends.</summary>
+    [Theory]
+    [InlineData(2, 1)]
+    [InlineData(3, 2)]
+    public void How_much_faster_final_pages_go_than_passes_is_learned(int records, double speed)
+    {
+        const long mib = 1 << 20;
+        double pages = LearnedCosts.Assumed.Pages.Median + 1000 * (64 * mib / 2e9);
+        var seen = Enumerable.Range(0, records).Select(_ => new BlackoutRecord(
+            "alpha", "beta", 10, 5, pages, 64 * mib, 0, 5, 10, 10, 10, 20, 200, [], 1e9, null)).ToList();
+        var costs = CostLearner.Learn(seen, "alpha", "beta");
+        Assert.Equal(speed, costs.BlackoutSpeed, 1e-3);
+        PassObservation[] passes = [new(1, TimeSpan.FromSeconds(1), 1_000_000_000, 100 * mib)];
+        Assert.Equal(1e9 * costs.BlackoutSpeed, BandwidthEstimate.InBlackout(passes, costs).BytesPerSecond, 1e3);
+    }
+
+    [Theory]
+    [InlineData(300, 6)] // loaded long before the last page
+    [InlineData(20, 16)] // final state after 10 ms, loaded 20 ms later: 10 ms after the last page
+    public void A_device_loads_while_pages_flow(double pages, double loadAfterPages)
+    {
+        var seen = Enumerable.Range(0, 40).Select(_ => new BlackoutRecord(
+            "alpha", "beta", 10, 5, pages, 0, 0, loadAfterPages, 10, 10, 10, 20, 200, [new DeviceBlackout("serial", null, 2, 0, 0, 100, 10, 20)], 1e9, null)).ToList();
+        var costs = CostLearner.Learn(seen, "alpha", "beta");
+        Assert.Equal(6, costs.Load.Median, 0.1);
+        Assert.Equal(0, costs.OfModel("serial").Quiesce.Median);
+        var prediction = DowntimePredictor.Predict(
+            [new PassObservation(1, TimeSpan.FromSeconds(1), 1_000_000_000, 0, Devices: [new DevicePass("serial0", "serial", false)])], costs);
+        double Of(string component) => prediction.Components.Single(part => part.Name == component).P50Ms;
+        Assert.Equal(Math.Max(pages, 30) + 6, Of("final-pages") + Of("device-state") + Of("load"), pages * 0.1);
+    }
+
     [Fact]
     public void Predictions_that_are_always_too_low_raise_the_next_ones()
     {
         var records = Enumerable.Range(0, 60).Select(_ => new BlackoutRecord(
-            "alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, 20, 200, [], 1e9, (100, 20))).ToList();
+            "alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, 20, 200, [], 1e9, new PredictedBlackout(100, 20, 140))).ToList();
         Assert.Equal(5, CostLearner.Learn(records, "alpha", "beta").Errors.P50, 1.0);
+    }
+
+    /// <summary>A disk that is slow for an hour now and then: p95 goes up to the worst that was seen, and comes down as it covers again.</summary>
+    [Fact]
+    public void Misses_in_a_row_widen_p95_until_it_covers_again()
+    {
+        BlackoutRecord Took(double ms) => new("alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, 20, ms, [], 1e9, new PredictedBlackout(100, 20, 140));
+        var calm = Enumerable.Range(0, 100).Select(i => Took(i % 20 == 0 ? 135 : 90 + i % 10)).ToList();
+        List<BlackoutRecord> rough = [.. calm, .. Enumerable.Range(0, 4).Select(_ => Took(180))];
+        double before = CostLearner.Learn(calm, "alpha", "beta").Errors.P95, then = CostLearner.Learn(rough, "alpha", "beta").Errors.P95;
+        double later = CostLearner.Learn([.. rough, .. calm], "alpha", "beta").Errors.P95;
+        // The errors seen are -10 to 0 and now and then 35 ms, by 20; then 80.
+        Assert.Equal([-0.05, 4, -0.05], [Math.Round(before, 2), Math.Round(then, 2), Math.Round(later, 2)]);
     }
 
     [Fact]
     public void One_blackout_that_went_wrong_does_not_hold_the_next_ones_back()
     {
-        BlackoutRecord Took(double ms) => new("alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, 20, ms, [], 1e9, (100, 20));
+        BlackoutRecord Took(double ms) => new("alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, 20, ms, [], 1e9, new PredictedBlackout(100, 20, 140));
         var records = Enumerable.Range(0, 60).Select(i => Took(90 + i % 20)).Append(Took(30_000)).ToList();
         Assert.InRange(CostLearner.Learn(records, "alpha", "beta").Errors.P99, 1, 6);
     }
@@ -100,7 +145,7 @@ public sealed class CalibrationTests(ITestOutputHelper output)
     [Fact]
     public void What_went_wrong_while_predictions_were_narrow_counts_in_todays_width()
     {
-        BlackoutRecord Took(int i, double ms) => new("alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, i % 2 == 0 ? 20 : 200, ms, [], 1e9, (100, 5));
+        BlackoutRecord Took(int i, double ms) => new("alpha", "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, i % 2 == 0 ? 20 : 200, ms, [], 1e9, new PredictedBlackout(100, 5, 110));
         var records = Enumerable.Range(0, 30).Select(i => Took(i, i % 8 == 7 ? 2100 : 100)).ToList();
         Assert.InRange(CostLearner.Learn(records, "alpha", "beta").Errors.P99, 20, 26);
     }

@@ -8,7 +8,7 @@ namespace MigrationCluster.Protocol.Tests.Convergence;
 /// </summary>
 internal sealed class SimulatedCluster(int seed)
 {
-    private const double MiB = 1 << 20;
+    private const double MiB = 1 << 20, Eased = 1.3;
     private static readonly string[] Hosts = ["alpha", "beta", "gamma"];
 
     private readonly Random _random = new(seed);
@@ -58,7 +58,7 @@ internal sealed class SimulatedCluster(int seed)
         {
             double t = 0.01;
             for (int i = 0; i < 60; i++) t = 0.01 + Math.Min(60, Written(t) / speed);
-            return Math.Min(memory, Written(t + 0.03)) / speed * 1000;
+            return Math.Min(memory, Written(t + 0.03)) / (speed * Eased) * 1000;
         }
 
         double Blackout(
@@ -68,14 +68,16 @@ internal sealed class SimulatedCluster(int seed)
             double busy = (from == "gamma" || to == "gamma" ? 1.5 : 1) * (_random.Next(25) == 0 ? 2.2 : 1);
             double delay = 25 * Noise(0.3) * busy, quiesce = 4 * Noise(0.4), stop = 12 * Noise(0.3), bitmap = 6 * Noise(0.3);
             double bytes = Math.Min(memory, Written(lastPass + delay / 1000) * Noise(0.08));
-            double speed = bandwidth * Noise(0.12), sending = 6 * Noise(0.3) + bytes / speed * 1000;
+            // The guest stands still: whoever sends has its cores.
+            double speed = bandwidth * Eased * Noise(0.12), sending = 6 * Noise(0.3) + bytes / speed * 1000;
             double final = 5 * Noise(0.3) + state * 0.02 / deviceRate * 1000, load = 8 * Noise(0.4), manifest = 6 * Noise(0.3);
             double verify = 22 * Noise(0.35) * busy, yield = 18 * Noise(0.35) * busy, commit = 9 * Noise(0.35) * busy, resume = 40 * Noise(0.35) * busy;
-            double total = quiesce + stop + bitmap + Math.Max(sending, final) + load + manifest + verify + yield + commit + resume;
+            double sent = Math.Max(sending, final), loading = Math.Max(0, final + load - sent) + manifest;
+            double total = quiesce + stop + bitmap + sent + loading + verify + yield + commit + resume;
             _records.Add(new BlackoutRecord(
-                from, to, delay, bitmap, sending, (long)bytes, 0, Math.Max(0, final - sending) + load + manifest, verify, yield, commit, resume, total,
-                [new DeviceBlackout("gpu", quiesce, stop, (long)state, 0, (long)(state * 0.02), final, load)],
-                BandwidthEstimate.Of(seen, false).BytesPerSecond, (predicted.MedianMs, predicted.SigmaMs)));
+                from, to, delay, bitmap, sending, (long)bytes, 0, loading, verify, yield, commit, resume, total,
+                [new DeviceBlackout("gpu", quiesce, stop, (long)state, 0, (long)(state * 0.02), final, load, DowntimePredictor.PassRate(seen, "gpu0"))],
+                BandwidthEstimate.Of(seen, false).BytesPerSecond, PredictedBlackout.Of(predicted)));
             return total;
         }
     }

@@ -10,7 +10,7 @@ public sealed class SwitchoverRuleTests
     /// <summary>Between hosts that were seen often: everything but bytes takes 50 ms, nearly always.</summary>
     private static readonly LearnedCosts Seen = new(
         new(10, 1), new(5, 1), new(5, 1), new(5, 1), new(5, 1), new(5, 1), new(5, 1), new(10, 1),
-        [], new(1000 * MiB, 50 * MiB), 0, new ErrorQuantiles(0, 1.7, 2.4, 100), 100);
+        [], new(1000 * MiB, 50 * MiB), 0, 1, new ErrorQuantiles(0, 1.7, 2.4, 100), 100);
 
     [Fact]
     public void Refuses_switchover_before_initial_bytes_are_acked() =>
