@@ -33,6 +33,9 @@ internal abstract class Fault
     /// <summary>While it holds its target stands still: nobody else may let it go on.</summary>
     public virtual bool Freezes => false;
 
+    /// <summary>The guest may be left without a device, so that its operator has to start it anew.</summary>
+    public virtual bool CostsADevice => false;
+
     /// <summary>Strikes, holds, and returns once it is undone; <paramref name="healing"/> ends the hold early, not the undoing.</summary>
     public abstract Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing);
 

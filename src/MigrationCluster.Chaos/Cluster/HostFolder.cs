@@ -6,8 +6,9 @@ namespace MigrationCluster.Chaos.Cluster;
 /// <summary>A guest's directory on one host and its processes there, as somebody sees them who asks no daemon.</summary>
 internal sealed record HostFolder(string Directory)
 {
-    /// <summary>The guest process; null: there is none.</summary>
-    public int? Guest => ReadLines(GuestFiles.ProcessId).Select(Number).FirstOrDefault(Runs);
+    /// <summary>The guest process, which writes its id once it is ready; null: there is none.</summary>
+    public int? Guest => ReadLines(GuestFiles.ProcessId).Select(Number).FirstOrDefault(Runs)
+        ?? Processes.Naming(Directory).Where(process => process.Command.EndsWith($" run --directory {Directory}", StringComparison.Ordinal)).Select(process => (int?)process.Id).FirstOrDefault();
 
     /// <summary>Device servers that live, by device.</summary>
     public IReadOnlyDictionary<string, int> Servers => ReadLines(GuestFiles.DeviceServers)

@@ -27,7 +27,9 @@ internal abstract class GuestFault : Fault
 
 internal sealed class KillGuest : GuestFault
 {
-    public override string Name => "kill-guest";
+    public const string FaultName = "kill-guest";
+
+    public override string Name => FaultName;
 
     public override string Help => "SIGKILL to a guest process, incoming or running; a guest that is lost so is started anew: target, pick of its hosts";
 
@@ -59,6 +61,8 @@ internal sealed class StopGuest : GuestFault
 internal sealed class KillDevice : GuestFault
 {
     public override string Name => "kill-device";
+
+    public override bool CostsADevice => true;
 
     public override string Help => "SIGKILL to a device server; a guest that is left without its device is started anew: target, pick of host and device";
 

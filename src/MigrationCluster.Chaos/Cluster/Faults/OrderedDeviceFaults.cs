@@ -10,14 +10,11 @@ internal abstract class OrderedDeviceFault : GuestFault
 
     protected abstract string Order { get; }
 
-    /// <summary>Whether the guest may be left without its device, so that its operator has to start it anew.</summary>
-    protected virtual bool CostsTheDevice => false;
-
     public override async Task StrikeAsync(ChaosCluster cluster, Strike strike, CancellationToken healing)
     {
         string guest = strike["target"];
         if (HostOf(cluster, strike) is not { } host || cluster.Files(host, guest).Servers is not { Count: > 0 } servers) return;
-        if (CostsTheDevice) cluster.Sacrificed[guest] = Name;
+        if (CostsADevice) cluster.Sacrificed[guest] = Name;
         string file = cluster.DeviceOrders(host);
         string line = FaultyDevice.Order(guest, servers.Keys.Order(StringComparer.Ordinal).ElementAt(Pick(strike) % servers.Count), Order);
         Change(file, lines => [.. lines, line]);
@@ -44,7 +41,7 @@ internal sealed class ErrorDevice : OrderedDeviceFault
 
     protected override string Order => FaultyDevice.Error;
 
-    protected override bool CostsTheDevice => true;
+    public override bool CostsADevice => true;
 }
 
 internal sealed class RefusingDevice : OrderedDeviceFault
@@ -55,7 +52,7 @@ internal sealed class RefusingDevice : OrderedDeviceFault
 
     protected override string Order => FaultyDevice.Refuse;
 
-    protected override bool CostsTheDevice => true;
+    public override bool CostsADevice => true;
 }
 
 internal sealed class GarbageDevice : OrderedDeviceFault
@@ -99,5 +96,5 @@ internal sealed class TwiceDevice : OrderedDeviceFault
 
     protected override string Order => FaultyDevice.Twice;
 
-    protected override bool CostsTheDevice => true;
+    public override bool CostsADevice => true;
 }

@@ -1,4 +1,5 @@
 using MigrationCluster.Api;
+using MigrationCluster.Chaos.Cluster.Faults;
 using MigrationCluster.Chaos.Cluster.Judging;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Protocol.Invariants;
@@ -15,11 +16,11 @@ internal sealed class Losses(ChaosCluster cluster, string guest, bool meant)
     /// <summary>To be told of each strike once it has struck: a dead process writes no fence file.</summary>
     public void Note(Strike strike)
     {
-        if (strike.Fault is not ("kill-guest" or "kill-device") || strike.Parameters.GetValueOrDefault("host") is not { } host) return;
+        if (!(strike.Fault == KillGuest.FaultName || Fault.Find(strike.Fault).CostsADevice) || strike.Parameters.GetValueOrDefault("host") is not { } host) return;
         _hosts.Add(host);
         // Copies are broken on both hosts.
         _mayLose |= _hosts.Count > 1;
-        if (strike.Fault != "kill-guest") return;
+        if (strike.Fault != KillGuest.FaultName) return;
         var own = FenceFile.Read(cluster.Files(host, guest).Directory);
         var peer = cluster.Settings.Hosts.Where(other => other != host)
             .Select(other => FenceFile.Read(cluster.Files(other, guest).Directory)).FirstOrDefault(fence => fence is not null);
@@ -43,7 +44,7 @@ internal sealed class Losses(ChaosCluster cluster, string guest, bool meant)
     public async Task<IReadOnlyList<string>> JudgeMaimedAsync(Watcher watcher, CancellationToken cancel)
     {
         var wrong = new List<string>();
-        if (_hosts.Count == 0) wrong.Add($"SomebodyOwns: {guest} is without a device, and none was killed");
+        if (_hosts.Count == 0) wrong.Add($"SomebodyOwns: {guest} is without a device, and nothing took one from it");
         try
         {
             if (await cluster.Client().CheckGuestAsync(guest, cancel) is { Wrong: not 0 } check)
