@@ -32,11 +32,16 @@ internal static class Processes
     public static bool Send(int process, int signal) => kill(process, signal) == 0;
 
     /// <summary>The process is there and is no zombie.</summary>
-    public static bool Lives(int process)
+    public static bool Lives(int process) => State(process) is not (null or 'Z' or 'X');
+
+    /// <summary>By SIGSTOP.</summary>
+    public static bool StandsStill(int process) => State(process) is 'T';
+
+    private static char? State(int process)
     {
         string stat = Read($"/proc/{process}/stat");
         int end = stat.LastIndexOf(')');
-        return end > 0 && stat.Length > end + 2 && stat[end + 2] is not ('Z' or 'X');
+        return end > 0 && stat.Length > end + 2 ? stat[end + 2] : null;
     }
 
     private static string WorksIn(string entry)

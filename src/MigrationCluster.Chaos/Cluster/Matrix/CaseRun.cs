@@ -78,6 +78,7 @@ internal sealed class CaseRun(ChaosCluster cluster, MatrixCase it)
         _source = guest?.Host ?? cluster.Settings.Hosts[0];
         _destination = cluster.Settings.Hosts.First(host => host != _source);
         if (_way.First is { } first) _stands.Add(new Stand(cluster, SceneOf(first.Process), first.Point, first.Strike));
+        if (_way.Armed is (var doomed, var text) && SceneOf(doomed) is { InGuest: true, Host: { } at } && text.EndsWith("=kill", StringComparison.Ordinal)) _losses.NoteWay(at);
         foreach (var hit in it.Hits)
             _stands.Add(new Stand(cluster, SceneOf(hit.Process), hit.Point, scene => new Strike(0, 0, hit.Fault, Fault.Find(hit.Fault).At(scene)!)));
         foreach (string name in cluster.Settings.Daemons) Arm(name, _way.Armed);

@@ -3,6 +3,7 @@ using MigrationCluster.Chaos.Cluster.Faults;
 using MigrationCluster.Chaos.Cluster.Judging;
 using MigrationCluster.Devices.Ownership;
 using MigrationCluster.Protocol.Invariants;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Chaos.Cluster.Matrix;
 
@@ -12,6 +13,9 @@ internal sealed class Losses(ChaosCluster cluster, string guest, bool meant)
 {
     private readonly HashSet<string> _hosts = [];
     private bool _mayLose = meant;
+
+    /// <summary>The way there kills the guest process of a host.</summary>
+    public void NoteWay(string host) => _hosts.Add(host);
 
     /// <summary>To be told of each strike once it has struck: a dead process writes no fence file.</summary>
     public void Note(Strike strike)
@@ -24,9 +28,10 @@ internal sealed class Losses(ChaosCluster cluster, string guest, bool meant)
         var own = FenceFile.Read(cluster.Files(host, guest).Directory);
         var peer = cluster.Settings.Hosts.Where(other => other != host)
             .Select(other => FenceFile.Read(cluster.Files(other, guest).Directory)).FirstOrDefault(fence => fence is not null);
-        // The owner's death loses it unless its peer holds a complete copy and the owner had not kept the guest, or had it no longer at all.
+        // The owner's death loses it unless its peer holds a complete copy, the owner had not kept the guest, and the row does not say aborted: after that no copy may run.
         bool owner = own is { MayRun: true };
-        bool copied = peer?.VerifiedDigest is not null && peer.Fence.Epoch == own?.Fence.Epoch && own is { Kept: false };
+        bool copied = peer?.VerifiedDigest is not null && peer.Fence.Epoch == own?.Fence.Epoch && own is { Kept: false }
+            && new Rows(cluster).ReadAsync(guest).GetAwaiter().GetResult() is not { Decision: OwnershipDecision.Aborted };
         _mayLose |= owner && !copied;
     }
 

@@ -68,14 +68,15 @@ internal sealed class MigrationWatch(ChaosCluster cluster, string guest, Stopwat
             limit.CancelAfter(AnswerLimit);
             try
             {
-                var all = await cluster.Client(turn).ListMigrationsAsync(limit.Token);
-                View = all.FirstOrDefault(view => !_known.Contains(view.Id));
+                // The list has all that this cluster has ever done: it is asked for as long as the case's own is not known.
+                View = View is { Id: var id } ? await cluster.Client(turn).GetMigrationAsync(id, limit.Token)
+                    : (await cluster.Client(turn).ListMigrationsAsync(limit.Token)).FirstOrDefault(view => !_known.Contains(view.Id));
                 Doubted |= View?.Outcome == Outcomes.InDoubt;
                 var now = await cluster.Client(turn).GetGuestAsync(guest, limit.Token);
                 (State, Maimed) = (now.State, Watcher.IsMaimed(now));
                 Last = $"{now.State} on {now.Host}, migration {now.Migration ?? "none"}, {View?.Id} in {View?.Phase}: {string.Join("; ", View?.Reasons.Select(reason => reason.Message) ?? [])}";
                 await ActAsync(limit.Token);
-                See(all.All(view => view.EndedAt is not null) && now.Migration is null && now.State is "running" or "lost", from);
+                See(View is null or { EndedAt: not null } && now.Migration is null && now.State is "running" or "lost", from);
             }
             catch (Exception error) when (error is ApiException or OperationCanceledException)
             {

@@ -24,7 +24,8 @@ internal sealed class Stand(ChaosCluster cluster, Scene scene, string point, Fun
     /// <returns>the strike, once: the process has just come to its place.</returns>
     public Strike? Poll()
     {
-        if (Fired || !Says($"failpoint {point}: {Action}")) return null;
+        // It says so before it stands still: let go on in between, it would stand still for ever.
+        if (Fired || !Says($"failpoint {point}: {Action}") || (Process is { } process && Processes.Lives(process) && !Processes.StandsStill(process))) return null;
         Fired = true;
         return strike(scene);
     }
