@@ -37,7 +37,7 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         Assert.InRange(covered, 0.93, 0.97);
         Assert.True(exceeded <= 0.02, $"{exceeded:P1}");
         Assert.True(medianError <= allowed, $"{medianError:F1} ms");
-        Assert.True(early >= Math.Floor(hopeless.Count * 0.98), $"{early} of {hopeless.Count}");
+        Assert.True(early >= hopeless.Count * 0.98, $"{early} of {hopeless.Count}");
         Assert.True(wrong <= runs.Count * 0.06, $"{wrong} of {runs.Count}");
     }
 
@@ -109,7 +109,8 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         var prediction = DowntimePredictor.Predict(
             [new PassObservation(1, TimeSpan.FromSeconds(1), 1_000_000_000, 0, Devices: [new DevicePass("serial0", "serial", false)])], costs);
         double Of(string component) => prediction.Components.Single(part => part.Name == component).P50Ms;
-        Assert.Equal(Math.Max(pages, 30) + 6, Of("final-pages") + Of("device-state") + Of("load"), pages * 0.1);
+        Assert.Equal(loadAfterPages, Of("load"), 0.6); // what is assumed counts as three of the forty-three
+        Assert.Equal(0, Of("device-state"), 0.1);
     }
 
     [Fact]
