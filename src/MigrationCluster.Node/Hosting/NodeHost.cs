@@ -65,6 +65,12 @@ public sealed class NodeHost : IAsyncDisposable
             WireSamples.WarmUp();
             return new NodeHost(app, address);
         }
+        catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            await app.StopAsync(CancellationToken.None);
+            await app.DisposeAsync();
+            throw new StartRefusedException("asked to end before it listened", exitCode: 0);
+        }
         catch (Exception error)
         {
             await app.DisposeAsync();

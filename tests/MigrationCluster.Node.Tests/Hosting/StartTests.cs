@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using MigrationCluster.Api;
 using MigrationCluster.Api.Certificates;
 using MigrationCluster.Node.Hosting;
@@ -220,6 +222,21 @@ public sealed class StartTests : IDisposable
     }
 
     [Fact]
+    public async Task Asked_to_end_while_it_starts_it_ends_in_good_order()
+    {
+        var asked = await Assert.ThrowsAsync<StartRefusedException>(() => NodeHost.StartAsync(
+            TestNode.Options("a", _directory.Path, null), builder =>
+            {
+                TestNode.WithRecorders(builder);
+                builder.Services.AddHostedService<AskedToEnd>();
+            }, default));
+        Assert.Equal("asked to end before it listened", asked.Message);
+        Assert.Equal(0, asked.ExitCode);
+
+        await StartAsync("a", _directory.Path, 0);
+    }
+
+    [Fact]
     public void A_data_directory_too_long_for_sockets_is_refused_before_anything_is_made()
     {
         string path = _directory.File(new string('x', 50));
@@ -248,6 +265,17 @@ public sealed class StartTests : IDisposable
         return Assert.ThrowsAsync<StartRefusedException>(() => command.Parse(
             ["--name", "a", "--data-dir", _directory.Path, "--config", _directory.File("c"), .. arguments]).InvokeAsync(
             new System.CommandLine.InvocationConfiguration { EnableDefaultExceptionHandler = false }));
+    }
+
+    private sealed class AskedToEnd(IHostApplicationLifetime lifetime) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            lifetime.StopApplication();
+            return Task.CompletedTask;
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private static List<string> Parse(params string[] arguments) =>

@@ -9,6 +9,10 @@ internal sealed class MigrationWatch(ChaosCluster cluster, string guest, Stopwat
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Far more than what earlier cases have taught the cluster that a blackout takes: else it gives up before the place is reached.</summary>
+    private const int MaxDowntimeMs = 60_000;
+
     private HashSet<string> _known = [];
     private Hand _hand;
     private double _lookFrom = -1;
@@ -45,7 +49,7 @@ internal sealed class MigrationWatch(ChaosCluster cluster, string guest, Stopwat
         _hand = hand;
         try
         {
-            await cluster.Client().MigrateAsync(new MigrateRequest(guest, destination, 5000, MaxBytesPerSecond: maxBytesPerSecond), cancel);
+            await cluster.Client().MigrateAsync(new MigrateRequest(guest, destination, MaxDowntimeMs, MaxBytesPerSecond: maxBytesPerSecond), cancel);
         }
         catch (ApiException error)
         {
