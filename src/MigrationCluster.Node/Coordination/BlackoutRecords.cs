@@ -2,6 +2,7 @@ using MigrationCluster.Protocol.Convergence;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Migration;
+using MigrationCluster.Protocol.Source;
 
 namespace MigrationCluster.Node.Coordination;
 
@@ -40,6 +41,14 @@ public static class BlackoutRecords
                 ? Ms(events[0].At, preCopy.At)
                 : null,
         };
+    }
+
+    /// <summary>Whether pre-copy was given up for what blackouts are learned to cost: nothing that the guest or the link did better would have helped.</summary>
+    public static bool WasTooDear(IReadOnlyList<CoordinatorEvent> events)
+    {
+        var heard = events.OfType<CoordinatorEvent.Observed>().Select(observed => observed.Event).ToList();
+        return heard.OfType<SourceFailed>().Any(failed => failed.Code == SourceMachine.NoConvergence)
+            && heard.OfType<IterationFinished>().LastOrDefault() is { Stall.Cause: StallCause.FixedCosts or StallCause.SlowDevice };
     }
 
     private static DeviceBlackout Device(DeviceTimings device, SetupCollected setup, List<PassObservation> passes)

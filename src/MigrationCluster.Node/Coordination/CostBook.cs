@@ -18,7 +18,7 @@ public sealed class CostBook(
     private const int Most = 300;
 
     private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly Dictionary<MigrationId, BlackoutRecord?> _read = [];
+    private readonly Dictionary<MigrationId, Entry> _read = [];
     private IReadOnlyList<BlackoutRecord> _records = [];
 
     /// <returns>the oldest first. A store that does not answer adds nothing to what was known.</returns>
@@ -33,11 +33,12 @@ public sealed class CostBook(
                 if (_read.ContainsKey(id)) continue;
                 var events = (await journal.ReadAsync(id, cancellationToken)).Select(entry => WireJson.Read<CoordinatorEvent>(entry.Body)).ToList();
                 var state = events.Aggregate(CoordinatorState.New, machine.Evolve);
-                if (state.Phase == MigrationPhase.Completed || state.Ended) _read[id] = BlackoutRecords.Of(state, events);
+                if (state.Phase == MigrationPhase.Completed || state.Ended)
+                    _read[id] = new Entry(BlackoutRecords.Of(state, events), BlackoutRecords.WasTooDear(events) ? state.Plan : null);
             }
 
             foreach (var old in _read.Keys.Except(ids).ToList()) _read.Remove(old);
-            return _records = [.. ids.Select(id => _read.GetValueOrDefault(id)).OfType<BlackoutRecord>()];
+            return _records = Known([.. ids.Where(_read.ContainsKey).Select(id => _read[id])]);
         }
         catch (IOException)
         {
@@ -49,8 +50,24 @@ public sealed class CostBook(
         }
     }
 
+    private static IReadOnlyList<BlackoutRecord> Known(List<Entry> entries)
+    {
+        IReadOnlyList<BlackoutRecord> known = [];
+        foreach (var (blackout, tooDear) in entries)
+        {
+            if (blackout is not null) known = [.. known, blackout];
+            if (tooDear is { Source: var source, Destination: var destination }) known = CostLearner.Forget(known, source.Value, destination.Value);
+        }
+
+        return known;
+    }
+
     public async Task<LearnedCosts> LearnAsync(HostName source, HostName destination, CancellationToken cancellationToken) =>
         CostLearner.Learn(await ReadAsync(cancellationToken), source.Value, destination.Value);
 
     public void Dispose() => _turn.Dispose();
+
+    /// <summary>A migration that has ended.</summary>
+    /// <param name="TooDear">what was planned, and given up for what earlier blackouts had cost.</param>
+    private sealed record Entry(BlackoutRecord? Blackout, MigrationPlan? TooDear);
 }

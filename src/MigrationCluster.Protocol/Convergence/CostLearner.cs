@@ -6,6 +6,9 @@ public static class CostLearner
     /// <summary>Blackouts of two hosts that are enough to leave all others aside.</summary>
     private const int EnoughOfTheirOwn = 8;
     private const int Most = 40;
+
+    /// <summary>Blackouts that one migration given up takes with it.</summary>
+    private const int ForgottenAtOnce = 5;
     private const int EnoughToTell = 3;
     private const double MostSpeed = 4;
     private const double Adapting = 0.03, LeastMissing = 0.002, MostMissing = 0.1;
@@ -27,8 +30,7 @@ public static class CostLearner
     {
         var assumed = LearnedCosts.Assumed;
         if (records.Count == 0) return assumed;
-        var theirs = records.Where(record => record.Source == source && record.Destination == destination).ToList();
-        var seen = (theirs.Count >= EnoughOfTheirOwn ? theirs : records).TakeLast(Most).ToList();
+        var seen = LearnedFrom(records, source, destination);
         var bandwidth = seen.Where(record => record.BytesPerSecond > 0).Select(record => record.BytesPerSecond).ToList();
         double rate = bandwidth.Count > 0 ? Cost.Quantile([.. bandwidth.Order()], 0.5) : 0;
         double speed = BlackoutSpeed(seen), firstTouch = FirstTouch(seen, speed, assumed.FirstTouchSecondsPerByte);
@@ -48,6 +50,25 @@ public static class CostLearner
             assumed.Errors, seen.Count,
             Cost.Of([.. seen.Where(record => record.Preparation is not null).Select(record => record.Preparation!.Value)], assumed.Preparation));
         return learned with { Errors = Errors(records, LeastSigma(learned)) };
+    }
+
+    /// <summary>
+    /// What is left to learn from after a migration between two hosts was given up for what earlier blackouts had cost: without the longest of them. It has not
+    /// found out whether they still cost as much, and neither would any that came after it. The shortest eight stay: what not even they leave time for is not tried.
+    /// </summary>
+    /// <param name="records">of the whole cluster, the oldest first; so is the result.</param>
+    public static IReadOnlyList<BlackoutRecord> Forget(IReadOnlyList<BlackoutRecord> records, string source, string destination)
+    {
+        var seen = LearnedFrom(records, source, destination);
+        var longest = new HashSet<BlackoutRecord>(
+            seen.OrderByDescending(record => record.Total).Take(Math.Min(ForgottenAtOnce, seen.Count - EnoughOfTheirOwn)), ReferenceEqualityComparer.Instance);
+        return [.. records.Where(record => !longest.Contains(record))];
+    }
+
+    private static List<BlackoutRecord> LearnedFrom(IReadOnlyList<BlackoutRecord> records, string source, string destination)
+    {
+        var theirs = records.Where(record => record.Source == source && record.Destination == destination).ToList();
+        return [.. (theirs.Count >= EnoughOfTheirOwn ? theirs : records).TakeLast(Most)];
     }
 
     /// <summary>The deviation, in ms, that a blackout without bytes is predicted with now: any other is predicted with at least as much.</summary>

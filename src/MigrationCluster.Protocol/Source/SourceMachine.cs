@@ -34,6 +34,9 @@ namespace MigrationCluster.Protocol.Source;
 /// </summary>
 public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, AgentEvent, SourceEffect>
 {
+    /// <summary>Code of the failure of a pre-copy that was given up.</summary>
+    public const string NoConvergence = "pre-copy.no-convergence";
+
     private static readonly IReadOnlyList<SourceEffect> Nothing = [];
 
     public Decision<AgentEvent> Decide(SourceState state, SourceCommand command) => command switch
@@ -263,7 +266,7 @@ public sealed class SourceMachine : IStateMachine<SourceState, SourceCommand, Ag
             SwitchNow now => Accept(
                 finished, new ReadyToSwitch(s.Migration, e.At, now.Prediction.P50, s.Readiness + 1, now.Prediction)),
             GiveUp giveUp => Accept(finished,
-                new SourceFailed(s.Migration, e.At, "pre-copy.no-convergence", s.MaxBytesPerSecond is { } most
+                new SourceFailed(s.Migration, e.At, NoConvergence, s.MaxBytesPerSecond is { } most
                     ? $"{giveUp.Reason}; an operator has the transfer keep to {most / (double)(1 << 20):F0} MiB/s"
                     : giveUp.Reason)),
             _ => Accept(finished),

@@ -56,6 +56,19 @@ public sealed class CalibrationTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void The_longest_are_forgotten_of_these_two_hosts_and_the_shortest_eight_stay()
+    {
+        BlackoutRecord Record(string source, double total) => new(source, "beta", 10, 5, 5, 0, 0, 5, 10, 10, 10, total - 50, total, [], 1e9, null);
+        IReadOnlyList<BlackoutRecord> records =
+            [.. Enumerable.Range(1, 12).Select(i => Record("slow", 100 * i)), .. Enumerable.Range(1, 9).Select(i => Record("fast", 5000 + i))];
+
+        records = CostLearner.Forget(records, "slow", "beta");
+        Assert.Equal([100, 200, 300, 400, 500, 600, 700, 800], records.Where(record => record.Source == "slow").Select(record => record.Total));
+        Assert.Equal(9, records.Count(record => record.Source == "fast"));
+        Assert.Equal(records, CostLearner.Forget(records, "slow", "beta"));
+    }
+
+    [Fact]
     public void A_slow_loader_is_learned_by_its_model()
     {
         var records = Enumerable.Range(0, 10).Select(_ => new BlackoutRecord(
