@@ -69,8 +69,8 @@ internal sealed class SimulatedEngine(
         return call.EndAsync();
     }
 
-    public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) =>
-        await RunAsync(() => Done(() => store.End(migration)), cancellationToken);
+    public async ValueTask<bool> EndAsync(MigrationId migration, int entries, CancellationToken cancellationToken) =>
+        await RunAsync(() => store.End(migration, entries), cancellationToken);
 
     /// <remarks>Coordinators have no addresses here: an operator asks them one after the other.</remarks>
     public ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) => new((string?)null);

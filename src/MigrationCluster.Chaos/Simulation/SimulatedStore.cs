@@ -1,5 +1,6 @@
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Protocol.Identity;
+using MigrationCluster.Protocol.Ownership;
 
 namespace MigrationCluster.Chaos.Simulation;
 
@@ -21,7 +22,7 @@ internal sealed class SimulatedStore(Observer observer)
     private readonly Stack<Action> _volatile = new();
 
     /// <summary>Every migration that somebody still has to end.</summary>
-    public IEnumerable<MigrationId> Open => _begun.Where(id => !_terms[id].Ended);
+    public IEnumerable<MigrationId> Open => _begun.Where(id => !_terms[id].Ended || IsUndecided(id));
 
     public IReadOnlyList<GuestRecord> Rows => [.. _rows.Values];
 
@@ -82,6 +83,8 @@ internal sealed class SimulatedStore(Observer observer)
         return new Tenure([.. taken.Select(id => (id, Acquire(id, coordinator)))], lost);
     }
 
+    private bool IsUndecided(MigrationId id) => _rows.Values.Any(record => record.Row.Attempt == id && record.Row.Decision == OwnershipDecision.Undecided);
+
     public void Resign(string coordinator, long now)
     {
         _leases[coordinator] = now;
@@ -91,11 +94,13 @@ internal sealed class SimulatedStore(Observer observer)
     /// <param name="tell">called when another coordinator has resigned; replaces what was to be called before.</param>
     public void Listen(string coordinator, Action tell) => _listening[coordinator] = tell;
 
-    public void End(MigrationId id)
+    public bool End(MigrationId id, int entries)
     {
+        if (Read(id).Count != entries) return false;
         var before = _terms[id];
         _terms[id] = before with { Ended = true };
         Commit(durable: false, () => _terms[id] = _terms[id] with { Ended = false });
+        return true;
     }
 
     public Member? Admit(Member member)

@@ -87,7 +87,8 @@ public sealed class Migrations(
 
         if (state.Ended)
         {
-            await ownership.EndAsync(id, cancellationToken);
+            // Where it has lost entries since, the next round takes it on again.
+            await ownership.EndAsync(id, events.Count, cancellationToken);
             return;
         }
 
@@ -108,13 +109,15 @@ public sealed class Migrations(
         if (_running.TryRemove(KeyValuePair.Create(fencedOut.Id, fencedOut))) await fencedOut.DisposeAsync();
     }
 
-    /// <summary>Marks what has ended as such in the store, so that nobody takes it on again, and lets go of it.</summary>
+    /// <summary>Marks what has ended as such in the store, so that nobody takes it on again, and lets go of it. A store that crashed may have lost the
+    /// entries that said so, which nobody has written since: then a later round takes it on as its journal stands, and hears the end once more.</summary>
     public async Task LetGoOfEndedAsync(CancellationToken cancellationToken)
     {
         foreach (var id in _running.Where(pair => pair.Value.Actor.State.Ended).Select(pair => pair.Key).OrderBy(id => id.Value, StringComparer.Ordinal))
         {
-            await ownership.EndAsync(id, cancellationToken);
-            if (_running.TryGetValue(id, out var ended) && ended.Projection.Read().View is { } view) _ended[id] = view;
+            var (state, events) = await ReadAsync(id, cancellationToken);
+            if (state.Ended && await ownership.EndAsync(id, events.Count, cancellationToken)
+                && _running.TryGetValue(id, out var ended) && ended.Projection.Read().View is { } view) _ended[id] = view;
             await LetGoAsync(id);
         }
     }
@@ -367,7 +370,7 @@ public sealed class Migrations(
             if (record.Row.Attempt == id && record.Row.Abort(id, record.Row.Epoch) is { } aborted
                 && !await rows.CompareAndSwapAsync(record, record with { Row = aborted }, cancellationToken))
                 throw new IOException($"the row of {record.Row.Guest} changed while {id} was given up");
-        await ownership.EndAsync(id, cancellationToken);
+        await ownership.EndAsync(id, 0, cancellationToken);
     }
 
     /// <summary>Everything that can be known before the row is touched; a refusal names every reason.</summary>

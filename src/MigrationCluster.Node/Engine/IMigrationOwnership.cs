@@ -10,7 +10,8 @@ public interface IMigrationOwnership
     ValueTask<Term> AcquireAsync(MigrationId migration, CancellationToken cancellationToken);
 
     /// <summary>Says that this coordinator lives, for <paramref name="lease"/> by the store's clock, and takes on every migration
-    /// that has not ended and that nobody alive coordinates, each under a new term.</summary>
+    /// that has not ended and that nobody alive coordinates, each under a new term; also one that was given up before its first coordinator, slow as
+    /// it was, opened the guest's row for it, which nobody else would close.</summary>
     /// <param name="mine">the migrations it coordinates; one of its own that is not among them (it was restarted) is taken on again.</param>
     /// <param name="address">where other coordinators reach it; null: not yet known.</param>
     ValueTask<Tenure> RenewAsync(
@@ -23,7 +24,9 @@ public interface IMigrationOwnership
     Task ToldAsync(CancellationToken cancellationToken);
 
     /// <summary>Nothing of a migration is left to do: nobody takes it on again.</summary>
-    ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken);
+    /// <param name="entries">how many its journal holds, which say so.</param>
+    /// <returns>false: it holds another number, for the server crashed meanwhile and lost its last ones. Then nothing has changed.</returns>
+    ValueTask<bool> EndAsync(MigrationId migration, int entries, CancellationToken cancellationToken);
 
     /// <returns>where the coordinator of a migration answers; null: nobody alive coordinates it, or its address is not known.</returns>
     ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken);

@@ -32,7 +32,8 @@ public sealed class PostgresStore : IEngine
         UPDATE terms SET term = term + 1, coordinator = @Me
         WHERE migration IN (
             SELECT migration FROM terms
-            WHERE NOT ended AND migration <> ALL (@Mine) AND (coordinator = @Me OR NOT EXISTS (
+            WHERE (NOT ended OR migration IN (SELECT attempt FROM guests WHERE decision = 'Undecided'))
+                AND migration <> ALL (@Mine) AND (coordinator = @Me OR NOT EXISTS (
                 SELECT 1 FROM coordinators WHERE id = terms.coordinator AND expires > clock_timestamp()))
             FOR UPDATE SKIP LOCKED)
         RETURNING migration, term
@@ -155,8 +156,10 @@ public sealed class PostgresStore : IEngine
 
     public Task ToldAsync(CancellationToken cancellationToken) => Volatile.Read(ref _told).Task.WaitAsync(cancellationToken);
 
-    public async ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken) => await _database.RunAsync(
-        db => db.ExecuteAsync("UPDATE terms SET ended = true WHERE migration = @Migration", ("Migration", migration.Value)), cancellationToken);
+    public async ValueTask<bool> EndAsync(MigrationId migration, int entries, CancellationToken cancellationToken) => await _database.RunAsync(
+        db => db.ExecuteAsync(
+            "UPDATE terms SET ended = true WHERE migration = @Migration AND @Entries = (SELECT COUNT(*) FROM journal WHERE migration = @Migration)",
+            ("Migration", migration.Value), ("Entries", entries)), cancellationToken) == 1;
 
     public async ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) =>
         (await _database.RunAsync(db => db.QueryAsync(

@@ -82,7 +82,9 @@ public sealed class SqliteStore(string path)
     public ValueTask<Tenure> RenewAsync(
         IReadOnlyCollection<MigrationId> mine, string? address, TimeSpan lease, CancellationToken cancellationToken)
     {
-        var orphans = _file.Read(db => db.Query("SELECT migration FROM terms WHERE ended = 0 ORDER BY rowid", ReadId)).Except(mine).ToList();
+        var orphans = _file.Read(db => db.Query(
+            "SELECT migration FROM terms WHERE ended = 0 OR migration IN (SELECT attempt FROM guests WHERE decision = 'Undecided') ORDER BY rowid", ReadId))
+            .Except(mine).ToList();
         return new(new Tenure(
             orphans.Count == 0
                 ? []
@@ -95,11 +97,9 @@ public sealed class SqliteStore(string path)
     /// <remarks>There is no other coordinator.</remarks>
     public Task ToldAsync(CancellationToken cancellationToken) => Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
 
-    public ValueTask EndAsync(MigrationId migration, CancellationToken cancellationToken)
-    {
-        _file.Write(durable: false, db => db.Execute("UPDATE terms SET ended = 1 WHERE migration = @Migration", ("Migration", migration.Value)));
-        return ValueTask.CompletedTask;
-    }
+    public ValueTask<bool> EndAsync(MigrationId migration, int entries, CancellationToken cancellationToken) => new(_file.Write(durable: false, db => db.Execute(
+        "UPDATE terms SET ended = 1 WHERE migration = @Migration AND @Entries = (SELECT COUNT(*) FROM journal WHERE migration = @Migration)",
+        ("Migration", migration.Value), ("Entries", entries))) == 1);
 
     public ValueTask<string?> CoordinatorOfAsync(MigrationId migration, CancellationToken cancellationToken) => new((string?)null);
 
