@@ -1,6 +1,7 @@
 using MigrationCluster.Chaos.Model;
 using MigrationCluster.Chaos.Planting;
 using MigrationCluster.Node.Engine;
+using MigrationCluster.Node.Journal;
 using MigrationCluster.Protocol.Coordinator;
 using MigrationCluster.Protocol.Identity;
 using MigrationCluster.Protocol.Invariants;
@@ -74,6 +75,8 @@ internal sealed class SimulatedFleet
                 if (!RunUntil(until += BetweenLooks)) return Broken();
             }
 
+            if (Forgotten() is { Count: > 0 } forgotten)
+                return new Violation("EveryMigrationTerminates", $"the store says that {string.Join(", ", forgotten)} has ended, its journal does not");
             if (!RunUntil(Elapsed + Settling)) return Broken();
             _world.Observer.CheckHealed();
             return _world.Observer.Violation;
@@ -219,6 +222,13 @@ internal sealed class SimulatedFleet
 
     private Violation Broken() => _world.Observer.Violation ?? new Violation(
         "ShellNeverFails", _world.Time.Leak is { } leak ? $"it went on on another thread: {leak}" : $"{_world.Time.Defect}");
+
+    private List<MigrationId> Forgotten()
+    {
+        var machine = new CoordinatorMachine();
+        return [.. _world.Store.Journaled.Where(id => !_world.Store.Read(id)
+            .Select(entry => WireJson.Read<CoordinatorEvent>(entry.Body)).Aggregate(CoordinatorState.New, machine.Evolve).Ended)];
+    }
 
     private string Unfinished() => string.Join(", ", _world.Store.Open.Select(id =>
         $"{id} is {(_world.Observer.Phases.TryGetValue(id, out var phase) ? phase.ToString() : "not planned")}")) + " after healing";

@@ -13,6 +13,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using MigrationCluster.Api;
 using MigrationCluster.Api.Certificates;
+using MigrationCluster.Node.Actors;
 using MigrationCluster.Node.Http;
 using MigrationCluster.Node.Journal;
 
@@ -151,6 +152,7 @@ public sealed class NodeHost : IAsyncDisposable
     {
         IOException { InnerException: AddressInUseException } =>
             $"port {options.Listen.Port} of {options.Listen.Address} is in use: choose another --listen, or port 0 for any free one",
+        ActorFailedException { InnerException: IOException unwritten } => unwritten.Message,
         IOException or SocketException => $"cannot listen on {options.Listen}: {error.Message}",
         _ => null,
     };
