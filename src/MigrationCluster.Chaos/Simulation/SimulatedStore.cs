@@ -68,7 +68,7 @@ internal sealed class SimulatedStore(Observer observer)
     {
         if (!_terms.ContainsKey(id)) _begun.Add(id);
         var term = new Term(TermOf(id).Value + 1);
-        _terms[id] = new Tenancy(term, coordinator, Ended: false);
+        _terms[id] = new Tenancy(term, coordinator, Ended: _terms.TryGetValue(id, out var before) && before.Ended);
         Flush();
         return term;
     }
