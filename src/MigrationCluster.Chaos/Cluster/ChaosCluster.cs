@@ -150,14 +150,11 @@ internal sealed class ChaosCluster(ChaosSettings settings) : IDisposable
         new DeviceSpec("net0", "net", ["gpu0"]), new DeviceSpec("gpu0", "gpu"), new DeviceSpec("serial0", number % 4 == 3 ? Rare : "serial"),
     ]);
 
-    /// <summary>MiB/s. At 20 its wake-ups take one of two cores from the clusters of a matrix, and make its thousands of cases twice as long.</summary>
-    private string P2PRate => settings.Cases is null ? "20" : "2";
-
     private string Configuration(string name)
     {
         var templates = new Dictionary<string, object>
         {
-            ["net"] = new { model = "net", parameters = new Dictionary<string, string> { ["dma-rate"] = "1", ["p2p-rate"] = P2PRate } },
+            ["net"] = new { model = "net", parameters = new Dictionary<string, string> { ["dma-rate"] = "1", ["p2p-rate"] = "20" } },
             ["gpu"] = new { model = "gpu", parameters = new Dictionary<string, string> { ["memory-mib"] = "16", ["dirty-rate"] = "2" } },
             ["serial"] = new { model = "serial" },
         };

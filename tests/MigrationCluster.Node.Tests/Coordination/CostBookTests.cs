@@ -70,8 +70,7 @@ public sealed class CostBookTests
         public void Write(IEnumerable<CoordinatorCommand> story)
         {
             var (machine, state, entries) = (new CoordinatorMachine(), CoordinatorState.New, new List<JournalEntry>());
-            foreach (var command in story.Prepend(new CoordinatorCommand.Begin(Plan, Noon))
-                .SelectMany((command, i) => i == 1 ? [.. UntilCommitting.Take(3).Select(Hear), command] : (CoordinatorCommand[])[command]))
+            foreach (var command in (CoordinatorCommand[])[new CoordinatorCommand.Begin(Plan, Noon), .. UntilCommitting.Take(3).Select(Hear), .. story])
                 foreach (var e in Assert.IsType<Accepted<CoordinatorEvent>>(machine.Decide(state, command)).Events)
                 {
                     entries.Add(new JournalEntry(e.GetType().Name, WireJson.Write(e)));
