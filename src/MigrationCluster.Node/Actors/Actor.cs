@@ -163,13 +163,13 @@ public abstract class Actor<TMessage> : IAsyncDisposable
                 await RecoverAsync(_stop.Token);
                 return true;
             }
-            catch (Exception error) when (!_stop.IsCancellationRequested)
+            catch (Exception) when (_stop.IsCancellationRequested)
+            {
+                return false; // whatever it broke off with
+            }
+            catch (Exception error)
             {
                 Supervisor.ChildFailed(new ActorFailure(Name, error, Recovering: true));
-            }
-            catch (OperationCanceledException)
-            {
-                return false;
             }
 
             await Task.Delay(BackOff.Delay(attempt), Time, _stop.Token).ConfigureAwait(Waiting.Quietly);

@@ -109,6 +109,22 @@ public sealed class ActorTests : IAsyncDisposable
         await Assert.ThrowsAsync<ActorStoppedException>(() => actor.AskAsync(new(3), default));
     }
 
+    /// <remarks>A database that is away breaks a read off with an error of its own, not with a cancellation.</remarks>
+    [Fact]
+    public async Task Stopping_tells_them_also_while_a_recovery_fails()
+    {
+        var gate = new TaskCompletionSource();
+        var actor = Add(new Adder(_supervisor, _time) { FailRecoveries = 1, FailAfter = gate.Task });
+        actor.Start();
+        var waiting = actor.AskAsync(new(1), default);
+        var stopped = actor.StopAsync();
+        await actor.Stopped;
+        gate.SetResult();
+        await stopped;
+
+        await Assert.ThrowsAsync<ActorStoppedException>(() => waiting);
+    }
+
     [Fact]
     public async Task Stopping_again_changes_nothing()
     {
@@ -145,14 +161,20 @@ public sealed class ActorTests : IAsyncDisposable
         public int MostAtOnce { get; private set; }
         public int Recoveries { get; private set; }
         public int FailRecoveries { get; init; }
+        public Task FailAfter { get; init; } = Task.CompletedTask;
+        public Task Stopped => Task.Delay(Timeout.Infinite, Stopping).ContinueWith(_ => { }, TaskScheduler.Default);
         private int _failedRecoveries;
 
-        protected override ValueTask RecoverAsync(CancellationToken cancellationToken)
+        protected override async ValueTask RecoverAsync(CancellationToken cancellationToken)
         {
-            if (_failedRecoveries++ < FailRecoveries) throw new IOException("journal not there");
+            if (_failedRecoveries++ < FailRecoveries)
+            {
+                await FailAfter;
+                throw new IOException("journal not there");
+            }
+
             Recoveries++;
             _sum = 0;
-            return ValueTask.CompletedTask;
         }
 
         protected override async ValueTask HandleAsync(Number message, CancellationToken cancellationToken)
