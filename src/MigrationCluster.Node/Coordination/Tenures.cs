@@ -39,7 +39,7 @@ public sealed class Tenures(
         {
             await ownership.ResignAsync(cancellationToken);
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or OperationCanceledException)
         {
             logger.LogWarning("could not resign, others wait for the lease to run out: {Reason}", error.Message);
         }

@@ -153,7 +153,8 @@ public sealed class NodeHost : IAsyncDisposable
         IOException { InnerException: AddressInUseException } =>
             $"port {options.Listen.Port} of {options.Listen.Address} is in use: choose another --listen, or port 0 for any free one",
         ActorFailedException { InnerException: IOException unwritten } => unwritten.Message,
-        IOException or SocketException => $"cannot listen on {options.Listen}: {error.Message}",
+        SocketException => $"cannot listen on {options.Listen}: {error.Message}",
+        IOException => error.Message,
         _ => null,
     };
 }

@@ -118,13 +118,13 @@ internal sealed class PostgresDatabase : IAsyncDisposable
                 heard();
                 while (true) await db.WaitAsync(cancellationToken);
             }
-            catch (Exception error) when (IsLost(error) && !cancellationToken.IsCancellationRequested)
+            catch (Exception) when (cancellationToken.IsCancellationRequested)
+            {
+                return; // with several hosts a connection that is given up says that none of them was suitable
+            }
+            catch (Exception error) when (IsLost(error))
             {
                 // The rounds find out, and say so; until it is back they look without being told.
-            }
-            catch (OperationCanceledException)
-            {
-                return;
             }
 
             await Task.Delay(BetweenListens, cancellationToken).ConfigureAwait(Waiting.Quietly);

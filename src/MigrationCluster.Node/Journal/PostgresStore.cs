@@ -28,15 +28,10 @@ public sealed class PostgresStore : IEngine
             AND attempt IS NOT DISTINCT FROM @FromAttempt AND destination IS NOT DISTINCT FROM @FromDestination
         """;
 
-    private const string Orphans = """
-        UPDATE terms SET term = term + 1, coordinator = @Me
-        WHERE migration IN (
-            SELECT migration FROM terms
-            WHERE (NOT ended OR migration IN (SELECT attempt FROM guests WHERE decision = 'Undecided'))
-                AND migration <> ALL (@Mine) AND (coordinator = @Me OR NOT EXISTS (
-                SELECT 1 FROM coordinators WHERE id = terms.coordinator AND expires > clock_timestamp()))
-            FOR UPDATE SKIP LOCKED)
-        RETURNING migration, term
+    private const string IsOrphan = """
+        (NOT ended OR migration IN (SELECT attempt FROM guests WHERE decision = 'Undecided'))
+        AND migration <> ALL (@Mine) AND (coordinator = @Me OR NOT EXISTS (
+            SELECT 1 FROM coordinators WHERE id = terms.coordinator AND expires > clock_timestamp()))
         """;
 
     private readonly PostgresDatabase _database;
@@ -143,12 +138,22 @@ public sealed class PostgresStore : IEngine
                 "INSERT INTO coordinators (id, address, expires) VALUES (@Me, @Address, clock_timestamp() + @Lease) " +
                 "ON CONFLICT (id) DO UPDATE SET address = excluded.address, expires = excluded.expires",
                 ("Me", _me), ("Address", address), ("Lease", lease));
-            var taken = await db.QueryAsync(
-                Orphans, row => (new MigrationId(row.GetString(0)), new Term((ulong)row.GetInt64(1))), ("Me", _me), ("Mine", ids));
+            var taken = await TakeOrphansAsync(db, ids);
             var lost = ids.Length == 0 ? [] : await db.QueryAsync(
                 "SELECT migration FROM terms WHERE migration = ANY (@Mine) AND coordinator <> @Me", ReadId, ("Mine", ids), ("Me", _me));
             return new Tenure(taken, lost);
         }, cancellationToken);
+
+    /// <summary>Looks again at what it has locked: the look that found it may be older than another coordinator's commit that took it on, and that
+    /// look does not see that the other lives.</summary>
+    private async Task<List<(MigrationId, Term)>> TakeOrphansAsync(NpgsqlConnection db, string[] mine)
+    {
+        var locked = await db.QueryAsync(
+            $"SELECT migration FROM terms WHERE {IsOrphan} FOR UPDATE SKIP LOCKED", row => row.GetString(0), ("Me", _me), ("Mine", mine));
+        return locked.Count == 0 ? [] : await db.QueryAsync(
+            $"UPDATE terms SET term = term + 1, coordinator = @Me WHERE migration = ANY (@Locked) AND {IsOrphan} RETURNING migration, term",
+            row => (new MigrationId(row.GetString(0)), new Term((ulong)row.GetInt64(1))), ("Me", _me), ("Mine", mine), ("Locked", locked.ToArray()));
+    }
 
     public async ValueTask ResignAsync(CancellationToken cancellationToken) => await _database.RunAsync(
         db => db.ExecuteAsync(

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using MigrationCluster.Node.Engine;
 using MigrationCluster.Node.Journal;
 using MigrationCluster.Node.Tests.EndToEnd;
@@ -27,6 +29,28 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
 
         engines.Server.Start();
         Assert.Equal(Record, await store.ReadAsync(Record.Row.Guest, default));
+    }
+
+    /// <remarks>Of several hosts, a connection that is given up ends with "no suitable host", not with a cancellation.</remarks>
+    [Theory, OnPostgres]
+    public async Task It_closes_in_good_order_while_it_looks_for_a_server_that_is_away(string engine)
+    {
+        Assert.Equal(Engines.Postgres, engine);
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var connection = new NpgsqlConnectionStringBuilder(engines.Server.CreateDatabase());
+        connection.Host += $",127.0.0.1:{((IPEndPoint)silent.LocalEndpoint).Port}";
+        var store = new PostgresStore(connection.ConnectionString, "test");
+        engines.Server.Stop();
+        try
+        {
+            using var asked = await silent.AcceptTcpClientAsync();
+            await store.DisposeAsync();
+        }
+        finally
+        {
+            engines.Server.Start();
+        }
     }
 
     [Theory, OnPostgres]
@@ -93,13 +117,20 @@ public sealed class PostgresStoreTests(Engines engines) : IClassFixture<Engines>
     {
         Assert.Equal(Engines.Postgres, engine);
         string connection = engines.Server.CreateDatabase();
-        await using (var gone = new PostgresStore(connection, "gone")) await gone.AcquireAsync(M1, default);
-        var stores = Enumerable.Range(0, 4).Select(i => new PostgresStore(connection, $"c{i}")).ToList();
-        var tenures = await Task.WhenAll(stores.Select(store => Task.Run(async () =>
-            await store.RenewAsync([], null, TimeSpan.FromMinutes(1), default))));
+        await using var gone = new PostgresStore(connection, "gone");
+        // A coordinator that was not known a moment ago is what the others may not see yet.
+        for (int round = 0; round < 10; round++)
+        {
+            var id = new MigrationId($"m-{round}");
+            await gone.AcquireAsync(id, default);
+            var stores = Enumerable.Range(0, 4).Select(i => new PostgresStore(connection, $"c{round}.{i}")).ToList();
+            var tenures = await Task.WhenAll(stores.Select(store => Task.Run(async () =>
+                await store.RenewAsync([], null, TimeSpan.FromMinutes(1), default))));
 
-        Assert.Single(tenures, tenure => tenure.Taken.Count == 1);
-        foreach (var store in stores) await store.DisposeAsync();
+            Assert.Single(tenures, tenure => tenure.Taken.Contains((id, new Term(2))));
+            Assert.All(tenures, tenure => Assert.DoesNotContain(tenure.Taken, taken => taken.Term > new Term(2)));
+            foreach (var store in stores) await store.DisposeAsync();
+        }
     }
 
     /// <summary>SIGSTOP between two statements of an append: its locks are the server's, and stay.</summary>
