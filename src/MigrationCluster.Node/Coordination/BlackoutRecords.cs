@@ -9,8 +9,11 @@ namespace MigrationCluster.Node.Coordination;
 /// <summary>What a migration's journal says of its blackout.</summary>
 public static class BlackoutRecords
 {
-    /// <returns>null: the guest did not move, somebody who measured nothing moved it, or a death or a lost connection was in it, which is not
-    /// what the next one will cost.</returns>
+    /// <summary>What agents say is heard at once, unless something stands still.</summary>
+    private const double HeardWithinMs = 1000;
+
+    /// <returns>null: the guest did not move, somebody who measured nothing moved it, a death or a lost connection was in it, which is not
+    /// what the next one will cost, or a host's clock was set meanwhile, so that nobody knows what it cost.</returns>
     public static BlackoutRecord? Of(CoordinatorState state, IReadOnlyList<CoordinatorEvent> events)
     {
         var heard = events.OfType<CoordinatorEvent.Observed>().Select(observed => observed.Event).ToList();
@@ -26,11 +29,15 @@ public static class BlackoutRecords
         var observations = passes.Where(pass => pass.Pass is not null).Select(pass => pass.Pass!).ToList();
         var bitmapRead = stopped.At + TimeSpan.FromMilliseconds(timings.BitmapMs);
         var predicted = heard.OfType<ReadyToSwitch>().LastOrDefault()?.Predicted;
+        double switchDelay = Ms(last.At, paused.At), load = Ms(Later(sent.PagesSentAt, timings.DevicesSentAt), sent.At), total = Ms(paused.At, resumed.At);
+        double pages = Ms(bitmapRead, sent.PagesSentAt), verify = Ms(sent.At, verified.At), yield = Ms(verified.At, yielded.At);
+        double commit = Ms(yielded.At, decided.At), resume = Ms(decided.At, resumed.At);
+        double steps = Ms(paused.At, bitmapRead) + pages + load + verify + yield + commit + resume;
+        double heardTotal = HeardBetween(events, paused, resumed);
+        if (!Agree(total, heardTotal) || steps > total && !Agree(steps, heardTotal) || !Agree(switchDelay, HeardBetween(events, last, paused))) return null;
         return new BlackoutRecord(
             plan.Source.Value, plan.Destination.Value,
-            Ms(last.At, paused.At), timings.BitmapMs, Ms(bitmapRead, sent.PagesSentAt), timings.PageBytes, timings.ColdBytes,
-            Ms(Later(sent.PagesSentAt, timings.DevicesSentAt), sent.At), Ms(sent.At, verified.At), Ms(verified.At, yielded.At), Ms(yielded.At, decided.At),
-            Ms(decided.At, resumed.At), Ms(paused.At, resumed.At),
+            switchDelay, timings.BitmapMs, pages, timings.PageBytes, timings.ColdBytes, load, verify, yield, commit, resume, total,
             [.. timings.Devices.Select(device => Device(device, setup, observations))],
             BandwidthEstimate.Of(observations, capped: false).BytesPerSecond,
             predicted is { IsEndless: false } ? PredictedBlackout.Of(predicted) : null)
@@ -61,6 +68,15 @@ public static class BlackoutRecords
     }
 
     private static DevicePass? Find(PassObservation pass, string device) => pass.Devices?.FirstOrDefault(seen => seen.Name == device);
+
+    /// <summary>By the coordinator's own clock.</summary>
+    private static double HeardBetween(IReadOnlyList<CoordinatorEvent> events, AgentEvent from, AgentEvent to)
+    {
+        DateTimeOffset Heard(AgentEvent e) => events.OfType<CoordinatorEvent.Observed>().First(observed => ReferenceEquals(observed.Event, e)).At;
+        return (Heard(to) - Heard(from)).TotalMilliseconds;
+    }
+
+    private static bool Agree(double byHosts, double heard) => Math.Abs(byHosts - heard) <= HeardWithinMs + heard / 2;
 
     /// <summary>Of two hosts' clocks, which may differ by a little.</summary>
     private static double Ms(DateTimeOffset from, DateTimeOffset to) => Math.Max(0, (to - from).TotalMilliseconds);

@@ -53,10 +53,18 @@ public sealed class CostBook(
     private static IReadOnlyList<BlackoutRecord> Known(List<Entry> entries)
     {
         IReadOnlyList<BlackoutRecord> known = [];
+        var givenUp = new Dictionary<(string Source, string Destination), int>();
         foreach (var (blackout, tooDear) in entries)
         {
-            if (blackout is not null) known = [.. known, blackout];
-            if (tooDear is { Source: var source, Destination: var destination }) known = CostLearner.Forget(known, source.Value, destination.Value);
+            if (blackout is not null)
+            {
+                known = [.. known, blackout];
+                givenUp.Remove((blackout.Source, blackout.Destination));
+            }
+
+            if (tooDear is not { Source.Value: var source, Destination.Value: var destination }) continue;
+            int inARow = givenUp[(source, destination)] = givenUp.GetValueOrDefault((source, destination)) + 1;
+            known = CostLearner.Forget(known, source, destination, inARow);
         }
 
         return known;

@@ -30,6 +30,36 @@ public sealed class CostBookTests
         Assert.True(await ResumeSpreadAsync(book) < 30);
     }
 
+    /// <summary>The first blackouts of a new cluster had a fault in them.</summary>
+    [Fact]
+    public async Task Where_so_few_are_known_that_none_is_forgotten_the_tenth_in_a_row_forgets_all()
+    {
+        using var book = new CostBook(_journals, new CoordinatorMachine());
+        for (int i = 0; i < 2; i++) Complete(resumeMs: 20_000);
+        for (int i = 0; i < 9; i++) GiveUp(StallCause.FixedCosts);
+        Assert.Equal(2, (await book.ReadAsync(default)).Count);
+
+        GiveUp(StallCause.FixedCosts);
+        Assert.Empty(await book.ReadAsync(default));
+        Assert.Equal(LearnedCosts.Assumed, await book.LearnAsync(A, B, default));
+
+        Complete(resumeMs: 20_000);
+        GiveUp(StallCause.FixedCosts);
+        Assert.Single(await book.ReadAsync(default));
+    }
+
+    [Fact]
+    public async Task A_blackout_in_which_a_clock_was_set_says_nothing_of_what_the_next_costs()
+    {
+        using var book = new CostBook(_journals, new CoordinatorMachine());
+        Complete(resumeMs: 530_000, heardMs: 300);
+        Complete(resumeMs: 0, heardMs: 90_000);
+        Assert.Empty(await book.ReadAsync(default));
+
+        Complete(resumeMs: 800, heardMs: 300);
+        Assert.Single(await book.ReadAsync(default));
+    }
+
     [Fact]
     public async Task A_guest_that_writes_too_fast_says_nothing_of_what_blackouts_cost()
     {
@@ -42,14 +72,15 @@ public sealed class CostBookTests
 
     private static async Task<double> ResumeSpreadAsync(CostBook book) => (await book.LearnAsync(A, B, default)).Resume.Spread;
 
-    private void Complete(double resumeMs) => _journals.Write(
+    /// <param name="heardMs">by the coordinator's clock; null: as by the hosts'.</param>
+    private void Complete(double resumeMs, double? heardMs = null) => _journals.Write(
     [
         Hear(new IterationFinished(Id, Noon, 1, 0, 0, default, 0, 0, 0, new PassObservation(1, TimeSpan.FromSeconds(1), 1 << 20, 0))),
         Hear(new ReadyToSwitch(Id, Noon, default)), Hear(new MachinePaused(Id, Noon)), Hear(new GroupQuiet(Id, Noon)), Hear(new DevicesStopped(Id, Noon)),
         Hear(new FinalStateSent(
             Id, Noon, "d1g", Noon, new TransferTotals(0, 0, 0, new Dictionary<string, long>()), Timings: new BlackoutTimings(1, 0, 0, Noon, []))),
         Hear(new DestinationVerified(Id, Noon, "d1g", new Dictionary<string, string>())), Hear(new GuestYielded(Id, Noon)),
-        new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, Noon), Hear(new GuestResumed(Id, Noon.AddMilliseconds(resumeMs))),
+        new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, Noon), new CoordinatorCommand.Hear(new GuestResumed(Id, Noon.AddMilliseconds(resumeMs)), Noon.AddMilliseconds(heardMs ?? resumeMs)),
     ]);
 
     private void GiveUp(StallCause cause) => _journals.Write(
@@ -60,7 +91,7 @@ public sealed class CostBookTests
         new CoordinatorCommand.RowRead(Open.Abort(Id, At.Epoch)!, Noon), Hear(new GuestKept(Id, Noon)), Hear(new IncomingDiscarded(Id, Noon)),
     ]);
 
-    private static CoordinatorCommand.Hear Hear(AgentEvent e) => new(e, Noon);
+    private static CoordinatorCommand.Hear Hear(AgentEvent e) => new(e, e.At);
 
     /// <summary>Of migrations of one guest from a to b.</summary>
     private sealed class Journals : IMigrationJournal

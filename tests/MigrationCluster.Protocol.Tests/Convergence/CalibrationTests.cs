@@ -62,10 +62,10 @@ public sealed class CalibrationTests(ITestOutputHelper output)
         IReadOnlyList<BlackoutRecord> records =
             [.. Enumerable.Range(1, 12).Select(i => Record("slow", 100 * i)), .. Enumerable.Range(1, 9).Select(i => Record("fast", 5000 + i))];
 
-        records = CostLearner.Forget(records, "slow", "beta");
+        records = CostLearner.Forget(records, "slow", "beta", inARow: 1);
         Assert.Equal([100, 200, 300, 400, 500, 600, 700, 800], records.Where(record => record.Source == "slow").Select(record => record.Total));
         Assert.Equal(9, records.Count(record => record.Source == "fast"));
-        Assert.Equal(records, CostLearner.Forget(records, "slow", "beta"));
+        Assert.Equal(records, CostLearner.Forget(records, "slow", "beta", inARow: 1));
     }
 
     [Fact]
