@@ -50,6 +50,26 @@ public sealed class PageTransferTests
     }
 
     [Fact]
+    public void What_has_no_hole_is_one_stretch_a_window_and_a_hole_in_it_is_found()
+    {
+        using var ram = new TestRam(4, 4);
+        ram.FillRandom(1);
+        Assert.Equal((0, 1024), Next(0));
+        Assert.Equal((1024, 2048), Next(1024));
+
+        ram.Punch(600, 2);
+        Assert.Equal((0, 600), Next(0));
+        Assert.Equal((602, 1024), Next(600));
+        Assert.Equal((1024, 2048), Next(1024));
+
+        (long, long) Next(long page)
+        {
+            ram.Mapped.NextData(page, out long first, out long end);
+            return (first, end);
+        }
+    }
+
+    [Fact]
     public async Task Holes_are_neither_read_on_the_source_nor_touched_on_the_destination()
     {
         await using var session = await LoopbackSession.StartAsync(64, 16);

@@ -8,6 +8,7 @@ namespace MigrationCluster.DataPlane.Tests;
 /// <summary>Guest RAM of two windows with a hole between them, in one memfd, as a guest process would share it.</summary>
 internal sealed unsafe partial class TestRam : IDisposable
 {
+    private const int KeepSize = 1, PunchHole = 2; // fallocate(2)
     private const int Protection = 3, Shared = 1; // PROT_READ | PROT_WRITE, MAP_SHARED
 
     private readonly SafeFileHandle _file;
@@ -46,6 +47,10 @@ internal sealed unsafe partial class TestRam : IDisposable
     internal void Incarnate() =>
         *(long*)(_digests + TransferTables.LedgerOffset(Layout.PageCount)) = Random.Shared.NextInt64(1, long.MaxValue);
 
+    /// <summary>Makes a hole of pages that the file had.</summary>
+    internal void Punch(long page, long count) =>
+        Assert.Equal(0, Allocate((int)_file.DangerousGetHandle(), KeepSize | PunchHole, page * 4096, count * 4096));
+
     internal void FillRandom(int seed) => new Random(seed).NextBytes(Bytes);
 
     /// <summary>Bytes that the file really holds: pages ever touched.</summary>
@@ -72,6 +77,9 @@ internal sealed unsafe partial class TestRam : IDisposable
 
     [LibraryImport("libc", EntryPoint = "munmap")]
     private static partial int Unmap(nint address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "fallocate")]
+    private static partial int Allocate(int file, int mode, long offset, long length);
 
     [LibraryImport("libc", EntryPoint = "fstat")]
     private static partial int StatOf(int file, byte* status);

@@ -18,6 +18,10 @@ public sealed unsafe partial class MappedGuestRam
 {
     private const int PageSizeBytes = GuestMemoryLayout.PageSizeBytes;
     private const int SeekData = 3, SeekHole = 4;
+    private const long NoHole = -1;
+    private const int OfTheFileItself = 0x1000; // AT_EMPTY_PATH
+    private const uint SizeAndBlocks = 0x200 | 0x400; // STATX_SIZE | STATX_BLOCKS
+    private const int StatxBytes = 256, StatxSize = 40, StatxBlocks = 48, BlockBytes = 512; // statx(2)
     private const int NoSuchAddress = 6; // ENXIO: no data up to the end of the file
 
     private readonly MappedWindow[] _windows;
@@ -105,7 +109,7 @@ public sealed unsafe partial class MappedGuestRam
             end = windowEnd;
             return;
         }
-        long hole = Seek(_windows[window].File, OffsetOf(window, first), SeekHole);
+        long hole = MayHaveHoles(_windows[window].File) ? Seek(_windows[window].File, OffsetOf(window, first), SeekHole) : NoHole;
         end = hole < 0 ? windowEnd : Math.Clamp(PageAt(window, hole + PageSizeBytes - 1), first, windowEnd);
     }
 
@@ -118,6 +122,14 @@ public sealed unsafe partial class MappedGuestRam
         if (data >= 0) return Math.Clamp(PageAt(window, data), page, windowEnd);
         // A file system that knows no holes has data everywhere.
         return Marshal.GetLastPInvokeError() == NoSuchAddress ? windowEnd : page;
+    }
+
+    /// <summary>Not when as much is allocated as the file is long: a guest that has used all of its RAM, whose pages need not be looked at.</summary>
+    private static bool MayHaveHoles(SafeFileHandle file)
+    {
+        // SAFETY: the kernel writes at most the 256 bytes of a struct statx.
+        byte* told = stackalloc byte[StatxBytes];
+        return Statx(file, "", OfTheFileItself, SizeAndBlocks, told) != 0 || *(long*)(told + StatxBlocks) * BlockBytes < *(long*)(told + StatxSize);
     }
 
     private long OffsetOf(int window, long page) =>
@@ -160,6 +172,10 @@ public sealed unsafe partial class MappedGuestRam
             throw new ArgumentOutOfRangeException(
                 nameof(firstPage), $"{count} pages from {firstPage}, and guest RAM has {Layout.PageCount}");
     }
+
+    // SAFETY: a caller hands over memory for a whole struct statx.
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Statx(SafeFileHandle file, string path, int flags, uint mask, byte* told);
 
     // SAFETY: takes no pointer; the handle is kept alive by the marshaller. The file's offset, which this moves, is used
     // by nobody: RAM is only ever mapped.
