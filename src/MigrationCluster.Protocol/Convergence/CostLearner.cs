@@ -56,7 +56,7 @@ public static class CostLearner
     /// <summary>
     /// What is left to learn from after a migration between two hosts was given up for what earlier blackouts had cost: without the longest of them. It has not
     /// found out whether they still cost as much, and neither would any that came after it. The shortest eight stay: what not even they leave time for is not tried,
-    /// but for every tenth time in a row, when all go: a few that a fault has made long could be all there are.
+    /// but for every tenth time in a row, when all that these two are judged by go: a few that a fault has made long could be all there are.
     /// </summary>
     /// <param name="records">of the whole cluster, the oldest first; so is the result.</param>
     /// <param name="inARow">given up so without a blackout in between, this one included.</param>

@@ -54,6 +54,8 @@ public sealed class CostBookTests
         using var book = new CostBook(_journals, new CoordinatorMachine());
         Complete(resumeMs: 530_000, heardMs: 300);
         Complete(resumeMs: 0, heardMs: 90_000);
+        Complete(resumeMs: 30, sentAheadMs: 530_000);
+        Complete(resumeMs: 30, passBehindMs: 530_000);
         Assert.Empty(await book.ReadAsync(default));
 
         Complete(resumeMs: 800, heardMs: 300);
@@ -72,15 +74,19 @@ public sealed class CostBookTests
 
     private static async Task<double> ResumeSpreadAsync(CostBook book) => (await book.LearnAsync(A, B, default)).Resume.Spread;
 
-    /// <param name="heardMs">by the coordinator's clock; null: as by the hosts'.</param>
-    private void Complete(double resumeMs, double? heardMs = null) => _journals.Write(
+    /// <param name="heardMs">when the coordinator heard of it, by its own clock; null: as by the destination's.</param>
+    /// <param name="sentAheadMs">by how much the source's clock was ahead when it had sent everything, and then right again.</param>
+    /// <param name="passBehindMs">by how much it was behind when the last pass had ended.</param>
+    private void Complete(double resumeMs, double? heardMs = null, double sentAheadMs = 0, double passBehindMs = 0) => _journals.Write(
     [
-        Hear(new IterationFinished(Id, Noon, 1, 0, 0, default, 0, 0, 0, new PassObservation(1, TimeSpan.FromSeconds(1), 1 << 20, 0))),
+        Hear(new IterationFinished(Id, Noon.AddMilliseconds(-passBehindMs), 1, 0, 0, default, 0, 0, 0, new PassObservation(1, TimeSpan.FromSeconds(1), 1 << 20, 0)), Noon),
         Hear(new ReadyToSwitch(Id, Noon, default)), Hear(new MachinePaused(Id, Noon)), Hear(new GroupQuiet(Id, Noon)), Hear(new DevicesStopped(Id, Noon)),
         Hear(new FinalStateSent(
-            Id, Noon, "d1g", Noon, new TransferTotals(0, 0, 0, new Dictionary<string, long>()), Timings: new BlackoutTimings(1, 0, 0, Noon, []))),
+            Id, Noon.AddMilliseconds(sentAheadMs), "d1g", Noon, new TransferTotals(0, 0, 0, new Dictionary<string, long>()),
+            Timings: new BlackoutTimings(1, 0, 0, Noon, [])), Noon),
         Hear(new DestinationVerified(Id, Noon, "d1g", new Dictionary<string, string>())), Hear(new GuestYielded(Id, Noon)),
-        new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, Noon), new CoordinatorCommand.Hear(new GuestResumed(Id, Noon.AddMilliseconds(resumeMs)), Noon.AddMilliseconds(heardMs ?? resumeMs)),
+        new CoordinatorCommand.RowRead(Open.Commit(Id, At.Epoch)!, Noon),
+        Hear(new GuestResumed(Id, Noon.AddMilliseconds(resumeMs)), Noon.AddMilliseconds(heardMs ?? resumeMs)),
     ]);
 
     private void GiveUp(StallCause cause) => _journals.Write(
@@ -91,7 +97,7 @@ public sealed class CostBookTests
         new CoordinatorCommand.RowRead(Open.Abort(Id, At.Epoch)!, Noon), Hear(new GuestKept(Id, Noon)), Hear(new IncomingDiscarded(Id, Noon)),
     ]);
 
-    private static CoordinatorCommand.Hear Hear(AgentEvent e) => new(e, e.At);
+    private static CoordinatorCommand.Hear Hear(AgentEvent e, DateTimeOffset? at = null) => new(e, at ?? e.At);
 
     /// <summary>Of migrations of one guest from a to b.</summary>
     private sealed class Journals : IMigrationJournal
@@ -101,7 +107,7 @@ public sealed class CostBookTests
         public void Write(IEnumerable<CoordinatorCommand> story)
         {
             var (machine, state, entries) = (new CoordinatorMachine(), CoordinatorState.New, new List<JournalEntry>());
-            foreach (var command in (CoordinatorCommand[])[new CoordinatorCommand.Begin(Plan, Noon), .. UntilCommitting.Take(3).Select(Hear), .. story])
+            foreach (var command in (CoordinatorCommand[])[new CoordinatorCommand.Begin(Plan, Noon), .. UntilCommitting.Take(3).Select(e => Hear(e)), .. story])
                 foreach (var e in Assert.IsType<Accepted<CoordinatorEvent>>(machine.Decide(state, command)).Events)
                 {
                     entries.Add(new JournalEntry(e.GetType().Name, WireJson.Write(e)));

@@ -206,6 +206,15 @@ public sealed class StartTests : IDisposable
         Assert.Contains($"port {port} of 127.0.0.1 is in use", refused.Message, StringComparison.Ordinal);
     }
 
+    /// <remarks>Not "cannot listen": mc-chaos starts a coordinator again that says this, as a service manager would.</remarks>
+    [Fact]
+    public async Task A_store_that_is_away_is_named()
+    {
+        var options = TestNode.Options("a", _directory.Path, null) with { Connection = $"Host={_directory.File("nobody")};Username=mc;Database=mc" };
+        var refused = await Assert.ThrowsAsync<StartRefusedException>(() => NodeHost.StartAsync(options, TestNode.WithRecorders, default));
+        Assert.StartsWith($"PostgreSQL at {_directory.File("nobody")}", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_data_directory_is_used_by_one_node_at_a_time_and_belongs_to_its_name()
     {
