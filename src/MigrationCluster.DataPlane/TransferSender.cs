@@ -107,7 +107,7 @@ public sealed class TransferSender : IAckTarget, IAsyncDisposable
         _funnel.ThrowIfBroken();
     }
 
-    /// <summary>Sends the next bytes of a device's stream; ends when they have left, and waits while 2 MiB of this device
+    /// <summary>Sends the next bytes of a device's stream; ends when they have left, and waits while 4 MiB of this device
     /// are not acknowledged.</summary>
     /// <param name="offset">stream offset of the first byte; chunks follow each other without gaps.</param>
     /// <param name="data">1 byte or more, sent in frames of 256 KiB between those of other devices; borrowed until the call ends. One that is cancelled

@@ -12,10 +12,10 @@ public sealed class DeviceInboxTests
     private const int Full = DataPlaneWire.MaxDeviceChunkBytes;
 
     [Fact]
-    public async Task Full_chunks_that_wait_are_given_together_up_to_one_MiB_and_acknowledged_one_by_one()
+    public async Task Full_chunks_that_wait_are_given_together_up_to_two_MiB_and_acknowledged_one_by_one()
     {
-        var given = await GiveAsync([Full, Full, Full, Full, Full, Full, 1000, 5]);
-        Assert.Equal([4 * Full, 2 * Full + 1000, 5], given);
+        var given = await GiveAsync([.. Enumerable.Repeat(Full, 10), 1000, 5]);
+        Assert.Equal([8 * Full, 2 * Full + 1000, 5], given);
     }
 
     [Fact]

@@ -71,7 +71,7 @@ public sealed class DeviceStreamTests
 
         open.SetResult();
         await session.Sender.SendDeviceAsync(0, DeviceLane.MaxFrames, new byte[1], None).AsTask().WaitAsync(LoopbackSession.Hang);
-        await session.Sender.EndDeviceAsync(0, 9, Crc32C.Compute(new byte[9]), None).WaitAsync(LoopbackSession.Hang);
+        await session.Sender.EndDeviceAsync(0, DeviceLane.MaxFrames + 1, Crc32C.Compute(new byte[DeviceLane.MaxFrames + 1]), None).WaitAsync(LoopbackSession.Hang);
         await session.SendAllAsync();
         await session.FinishAsync();
     }

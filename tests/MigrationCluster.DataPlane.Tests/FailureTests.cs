@@ -66,8 +66,28 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task A_link_that_is_gone_before_its_last_connection_opens_is_a_lost_one_and_another_may_carry_on()
+    {
+        using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listening.Listen();
+        using var ram = new TestRam(1);
+        var connecting = TransferSender.ConnectAsync(
+            (IPEndPoint)listening.LocalEndPoint!, default, TransferMode.Plain, ram.Mapped, 0, TransferOptions.Default with { Channels = 2 }, None);
+        using var control = await WelcomeAsync(listening);
+        using var channel = await WelcomeAsync(listening, standing: false, ChannelStatus.WrongChannel);
+
+        var failure = await FailsAsync(connecting);
+
+        Assert.Equal(TransferFailureReason.ConnectionLost, failure.Reason);
+        Assert.True(failure.MayResume);
+        Assert.Contains("link 1 is no more", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_destination_that_acknowledges_nothing_gets_16_MiB_and_no_more()
     {
+        const int FrameBytes = DataPlaneWire.MaxPagesPerFrame * 4096;
         using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listening.Listen();
@@ -83,7 +103,7 @@ public sealed class FailureTests
         using var cancel = new CancellationTokenSource();
         var pass = sender.SendPagesAsync(pages, false, cancel.Token);
         var frame = new byte[FrameHeader.SizeBytes + DataPlaneWire.MaxPayloadBytes];
-        for (long bytes = 0; bytes < InFlightWindow.MaxBytes; bytes += 64 * 4096) await RawPeer.ReceiveAsync(channel, frame);
+        for (long bytes = 0; bytes < InFlightWindow.MaxBytes; bytes += FrameBytes) await RawPeer.ReceiveAsync(channel, frame);
         Assert.Equal(InFlightWindow.MaxBytes, sender.Counters.PageBytes);
 
         var ack = new byte[FrameHeader.SizeBytes];
@@ -91,14 +111,14 @@ public sealed class FailureTests
         await channel.SendAsync(ack);
         await RawPeer.ReceiveAsync(channel, frame);
 
-        Assert.Equal(InFlightWindow.MaxBytes + 64 * 4096, sender.Counters.PageBytes);
-        Assert.Equal(64 * 4096, sender.Counters.AckedBytes);
+        Assert.Equal(InFlightWindow.MaxBytes + FrameBytes, sender.Counters.PageBytes);
+        Assert.Equal(FrameBytes, sender.Counters.AckedBytes);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pass.WaitAsync(LoopbackSession.Hang));
-        Assert.Equal(pages.PageCount - 64, pages.Count());
-        Assert.True(pages[127]);
-        Assert.False(pages[128]);
-        Assert.True(pages[192]);
+        Assert.Equal(pages.PageCount - DataPlaneWire.MaxPagesPerFrame, pages.Count());
+        Assert.True(pages[2 * DataPlaneWire.MaxPagesPerFrame - 1]);
+        Assert.False(pages[2 * DataPlaneWire.MaxPagesPerFrame]);
+        Assert.True(pages[3 * DataPlaneWire.MaxPagesPerFrame]);
     }
 
     [Fact]
@@ -203,12 +223,12 @@ public sealed class FailureTests
         return ValueTask.FromResult(bytes.Length);
     });
 
-    private static async Task<Socket> WelcomeAsync(Socket listening, bool standing = true)
+    private static async Task<Socket> WelcomeAsync(Socket listening, bool standing = true, ChannelStatus status = ChannelStatus.Accepted)
     {
         var socket = await listening.AcceptAsync();
         await RawPeer.ReceiveAsync(socket, new byte[ChannelHello.SizeBytes]);
         var welcome = new byte[ChannelWelcome.SizeBytes];
-        new ChannelWelcome(DataPlaneWire.Version, ChannelStatus.Accepted).Write(welcome);
+        new ChannelWelcome(DataPlaneWire.Version, status).Write(welcome);
         await socket.SendAsync(welcome);
         if (standing) await socket.SendAsync(new LinkStanding(1, 1, []).ToBytes());
         return socket;

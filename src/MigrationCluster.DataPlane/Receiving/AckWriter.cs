@@ -11,16 +11,16 @@ namespace MigrationCluster.DataPlane.Receiving;
 /// after the other.
 /// </summary>
 /// <remarks>
-/// Neighbouring frames become one acknowledgement. It leaves after 4 MiB or 256 frames, or when the channel has no more
-/// input and is not inside a frame: far closer than 16 MiB, the source's window. Bound: a page channel acknowledges in order, one range; on
-/// the device channel at most 64 devices * 8 frames + the manifest = 513 are under way, so 1024 ranges are never exceeded
+/// Neighbouring frames become one acknowledgement. It leaves after 8 MiB or 256 frames, or when the channel has no more
+/// input and is not inside a frame: half of 16 MiB, the source's window. Bound: a page channel acknowledges in order, one range; on
+/// the device channel at most 64 devices * 16 frames + the manifest = 1025 are under way, so 2048 ranges are never exceeded
 /// by a source that keeps its windows. One that does not read what is sent here stops the one who sends, until the connection's send timeout.
 /// </remarks>
 internal sealed class AckWriter(Connection connection, BreakFunnel funnel, TransferMeter meter)
 {
-    private const int FlushBytes = 4 << 20; // each wakes a thread of the source: by 1 MiB pages went 8 % slower
+    private const int FlushBytes = 8 << 20; // each wakes a thread of the source: by 1 MiB pages went 8 % slower
     private const int FlushFrames = 256;
-    private const int MaxRanges = 1024;
+    private const int MaxRanges = 2048;
     private const int BufferBytes = 64 * FrameHeader.SizeBytes;
 
     private readonly Lock _lock = new();

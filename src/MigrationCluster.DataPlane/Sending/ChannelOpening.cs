@@ -100,9 +100,13 @@ internal static class ChannelOpening
         var answer = bytes.AsSpan(0, ChannelWelcome.SizeBytes);
         if (!connection.Receive(answer)) throw Closed(destination);
         if (ChannelWelcome.Read(answer, out var welcome) is { } wrong) throw Stranger(destination, wrong);
+        // The link's first connection was lost while this one was opened: a new link has to begin.
+        if (welcome.Status == ChannelStatus.WrongChannel && hello.Channel > 0)
+            throw new TransferFailedException(
+                TransferFailureReason.ConnectionLost,
+                $"the data port {destination}: link {hello.Link} is no more, or has channel {hello.Channel} already");
         ThrowUnlessAccepted(
-            destination, welcome.Status, welcome.Version,
-            $"link {hello.Link} is no more, has channel {hello.Channel} already, or not {hello.Channels} channels",
+            destination, welcome.Status, welcome.Version, $"channel {hello.Channel} of {hello.Channels}",
             $"its guest has not {hello.Shape.PageCount} pages and {hello.Shape.DeviceCount} device streams");
     }
 

@@ -5,13 +5,13 @@ namespace MigrationCluster.DataPlane.Sending;
 
 /// <summary>One device's stream on the source: where it stands, the frame its caller wants sent, what is under way.</summary>
 /// <remarks>
-/// Guarded by <see cref="DeviceWriter"/>'s lock. Window of one device: 8 frames, 2 MiB. The destination has as many places
-/// for it, so a slow device never keeps the channel from the others. All of them together: 64 devices * 8 + the manifest
-/// are 513 frames, within the channel's 4096; its bytes are bounded by the channel's own window of 16 MiB.
+/// Guarded by <see cref="DeviceWriter"/>'s lock. Window of one device: 16 frames, 4 MiB. The destination has as many places
+/// for it, so a slow device never keeps the channel from the others. All of them together: 64 devices * 16 + the manifest
+/// are 1025 frames, within the channel's 4096; its bytes are bounded by the channel's own window of 16 MiB.
 /// </remarks>
 internal sealed class DeviceLane(DeviceWriter writer, int number) : IValueTaskSource
 {
-    internal const int MaxFrames = 8;
+    internal const int MaxFrames = 16;
 
     private ManualResetValueTaskSourceCore<bool> _sent = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _registration;

@@ -11,9 +11,9 @@ internal readonly record struct SentFrame(FrameKind Kind, ushort Device, ulong F
 /// What a channel has sent and the destination has not acknowledged, bounded in frames and in bytes.
 /// </summary>
 /// <remarks>
-/// Bounds of one channel: 16 MiB are 64 full pages frames of 256 KiB, or 4096 frames of one 4 KiB page each, so sparse
+/// Bounds of one channel: 16 MiB are 32 full pages frames of 512 KiB, or 4096 frames of one 4 KiB page each, so sparse
 /// and dense passes may both have 16 MiB under way; 4096 zero runs are 128 KiB of headers. The destination acknowledges at
-/// the latest after 4 MiB or 256 frames, and whenever it is about to wait, so a full window always opens again.
+/// the latest after 8 MiB or 256 frames, and whenever it is about to wait, so a full window always opens again.
 /// Memory: 4096 records of 40 bytes, 160 KiB a channel, whatever the guest's size.
 /// </remarks>
 internal sealed class InFlightWindow

@@ -77,7 +77,7 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
 
     private async ValueTask<(ulong Offset, int Bytes)> ReadAsync(ulong offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        buffer = buffer[..Math.Min(buffer.Length, MaxTransferBytes)];
+        buffer = buffer[..Math.Min(buffer.Length, MaxReadBytes)];
         int? place = await EnterBufferAsync(buffer, cancellationToken);
         try
         {
@@ -96,7 +96,7 @@ public class EndpointClient : VfioUserClient, IMigrationEndpoint
     {
         while (data.Length > 0)
         {
-            var part = data[..Math.Min(data.Length, MaxTransferBytes)];
+            var part = data[..Math.Min(data.Length, MaxWriteBytes)];
             int? place = await EnterBufferAsync(part, cancellationToken);
             try
             {

@@ -20,7 +20,7 @@ namespace MigrationCluster.Devices.VfioUser;
 /// </summary>
 internal sealed partial class ServerConnection : IAsyncDisposable
 {
-    private const int MaxTransferBytes = 1 << 20;
+    private const int MaxTransferBytes = VfioUserClient.MaxTransferBytes;
 
     /// <summary>A full transfer with the longest head before it.</summary>
     private const int MaxBodyBytes = MaxTransferBytes + 4096;

@@ -14,10 +14,11 @@ public sealed class StreamReading : IAsyncDisposable
     /// <summary>The most that one command carries.</summary>
     private const int ChunkBytes = VfioUserClient.MaxTransferBytes;
 
-    private const int Chunks = 4;
+    private const int Chunks = 3;
 
-    /// <summary>Retained bytes are released this often; well inside the endpoint's window of 16 MiB.</summary>
-    private const ulong ReleaseEveryBytes = 4 << 20;
+    /// <summary>Retained bytes are released this often. What is read ahead, what the destination has not acknowledged (4 MiB) and
+    /// what is not released yet are at most 14 MiB, of the endpoint's window of 16.</summary>
+    private const ulong ReleaseEveryBytes = 2 << 20;
 
     public const int BufferBytes = Chunks * ChunkBytes;
 

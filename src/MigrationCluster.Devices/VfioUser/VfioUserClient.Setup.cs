@@ -16,6 +16,7 @@ public partial class VfioUserClient
     {
         byte[] hello = VersionMessage.Write(AnnouncedMinor, new VersionCapabilities(
             MaxMessageFds: 8,
+            MaxDataTransferBytes: MaxTransferBytes,
             TwinSocket: _options.TwinSocket,
             Extension: new ExtensionOffer(ExtensionOffer.CurrentVersion, ServedKind.Device)));
         var reply = await AskAsync(

@@ -32,10 +32,10 @@ namespace MigrationCluster.Protocol.DataPlane;
 /// </remarks>
 public static class DataPlaneWire
 {
-    public const ushort Version = 4;
+    public const ushort Version = 5;
 
-    /// <summary>Pages in one pages frame: 256 KiB of payload.</summary>
-    public const int MaxPagesPerFrame = 64;
+    /// <summary>Pages in one pages frame: 512 KiB of payload.</summary>
+    public const int MaxPagesPerFrame = 128;
 
     /// <summary>Bytes in one device chunk.</summary>
     public const int MaxDeviceChunkBytes = 256 * 1024;

@@ -15,7 +15,7 @@ internal static class HopBenchmark
     private const int RamMiB = 256;
     private const int GpuMiB = 256;
     private const int MemoryDeviceBytes = 64 << 20;
-    private const int ReadBytes = 1 << 20;
+    private const int ReadBytes = 2 << 20;
     private const int WarmUps = 1;
     private const int Rounds = 10;
 
@@ -24,7 +24,7 @@ internal static class HopBenchmark
     private const string ReadRelayed = "device server, mc-guest, daemon";
     private const string Network = "daemon to daemon, 4 devices in memory";
     private const string WriteRelayed = "daemon, mc-guest, device server";
-    private const string WriteLarger = "daemon, mc-guest, device server, by 1 MiB";
+    private const string WriteLarger = "daemon, mc-guest, device server, by 2 MiB";
     private const string WriteDirect = "a client to the device server";
     private const string EndToEnd = "end to end";
 

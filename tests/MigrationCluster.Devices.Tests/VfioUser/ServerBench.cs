@@ -13,11 +13,11 @@ internal sealed class ServerBench : IAsyncDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("mc-").FullName;
     private readonly List<IAsyncDisposable> _clients = [];
 
-    public ServerBench(SampleDevice? device = null)
+    public ServerBench(SampleDevice? device = null, bool extension = true)
     {
         Device = device ?? new SampleDevice(All);
         SocketPath = Path.Combine(_directory, "d.sock");
-        Server = VfioUserServer.Start(SocketPath, Device, fault => Faults.Add(fault));
+        Server = VfioUserServer.Start(SocketPath, Device, fault => Faults.Add(fault), extension: extension);
     }
 
     public string SocketPath { get; }

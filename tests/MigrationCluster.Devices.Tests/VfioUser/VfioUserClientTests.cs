@@ -85,6 +85,18 @@ public sealed class VfioUserClientTests
         Assert.Throws<DeviceRefusedException>(() => client.MapRegion(0));
     }
 
+    /// <summary>Each side says how much data one message to it may carry, and a server holds what it is asked for against what its client said.</summary>
+    [Fact]
+    public async Task State_is_read_into_a_buffer_of_any_size_from_a_server_without_the_extension()
+    {
+        await using var bench = new ServerBench(extension: false);
+        var client = await bench.ConnectAsync();
+        Assert.False(client.SpeaksExtension);
+        await client.SetStateAsync(DeviceState.Stop, default);
+        await client.SetStateAsync(DeviceState.StopCopy, default);
+        Assert.NotEqual(0, await client.ReadDataAsync(new byte[VfioUserClient.MaxTransferBytes + 1], default));
+    }
+
     [Fact]
     public async Task Initial_and_dirty_bytes_come_over_our_extension()
     {

@@ -24,7 +24,7 @@ public sealed class FrameCodecTests
     public static TheoryData<FrameHeader, FrameRoute> Bad => new()
     {
         { new FrameHeader(FrameKind.Pages, 0, 1, 0, 0), FrameRoute.PageChannel },
-        { new FrameHeader(FrameKind.Pages, 0, 1, 0, 65), FrameRoute.PageChannel },
+        { new FrameHeader(FrameKind.Pages, 0, 1, 0, DataPlaneWire.MaxPagesPerFrame + 1), FrameRoute.PageChannel },
         { new FrameHeader(FrameKind.Pages, 0, 1, 937, 64), FrameRoute.PageChannel },
         { new FrameHeader(FrameKind.Pages, 0, 1, ulong.MaxValue, 2), FrameRoute.PageChannel },
         { new FrameHeader(FrameKind.Pages, 1, 1, 0, 1), FrameRoute.PageChannel },

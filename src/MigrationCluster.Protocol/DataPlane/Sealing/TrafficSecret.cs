@@ -16,7 +16,7 @@ namespace MigrationCluster.Protocol.DataPlane.Sealing;
 /// </code>
 /// A nonce is never used twice with one key: the prefaces hold 32 fresh random bytes of each side and the channel's number, so each
 /// connection and each direction has a key of its own; within it, record numbers only grow, and neither side keeps a key beyond its connection.
-/// 2^18 records of at most 257 KiB are at most 65 GiB under one key; the limits of AEGIS-256 are beyond anything that can be sent.
+/// 2^18 records of at most 513 KiB are at most 129 GiB under one key; the limits of AEGIS-256 are beyond anything that can be sent.
 /// </summary>
 /// <remarks>The shape of RFC 8446 section 7: separate secrets a direction, a key update, the nonce by exclusive or.</remarks>
 public sealed class TrafficSecret
